@@ -1,0 +1,66 @@
+"""The scalar functions that cells use and SymPy lacks in the form we need."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+
+class sigmoid(sp.Function):  # named as the field writes it, like sympy.tanh
+    """Logistic function σ(a) = 1 / (1 + exp(−a)).
+
+    Its derivative is written σ(a)·σ(−a): both factors are computed without cancellation, where
+    σ(a)·(1 − σ(a)) rounds to zero from about a = 17 in float32.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        if argindex != 1:
+            raise sp.ArgumentIndexError(self, argindex)
+        argument = self.args[0]
+        return sigmoid(argument) * sigmoid(-argument)
+
+    def _eval_rewrite_as_exp(self, argument: sp.Expr, **_: object) -> sp.Expr:
+        return 1 / (1 + sp.exp(-argument))
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.rewrite(sp.exp)._eval_evalf(prec)
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_extended_real
+
+    def _eval_is_positive(self) -> bool | None:
+        return self.args[0].is_extended_real
+
+
+class select(sp.Function):
+    """select(condition, chosen, otherwise): `chosen` where the condition is true, `otherwise` elsewhere.
+
+    The condition is a value of its own (a mask), not an expression of the others, so the
+    derivative with respect to it does not exist and asking for it raises.
+    """
+
+    nargs = 3
+
+    @classmethod
+    def eval(cls, condition: sp.Expr, chosen: sp.Expr, otherwise: sp.Expr) -> sp.Expr | None:
+        return chosen if chosen == otherwise else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        condition = self.args[0]
+        if argindex == 2:
+            return select(condition, sp.S.One, sp.S.Zero)
+        if argindex == 3:
+            return select(condition, sp.S.Zero, sp.S.One)
+        raise sp.ArgumentIndexError(self, argindex)
+
+
+def reflect_sigmoid(expression: sp.Expr) -> sp.Expr:
+    """Rewrite σ(−a) as 1 − σ(a) wherever the argument has a leading minus sign.
+
+    Source: σ(−a) = 1/(1 + eᵃ) = e⁻ᵃ/(e⁻ᵃ + 1) = 1 − σ(a); `symgru.proof.lemmas` checks it.
+    """
+    return expression.replace(
+        lambda node: isinstance(node, sigmoid) and node.args[0].could_extract_minus_sign(),
+        lambda node: 1 - sigmoid(-node.args[0]),
+    )

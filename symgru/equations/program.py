@@ -1,0 +1,246 @@
+"""Programs: straight-line vector code that is closed under differentiation.
+
+A value is described by the scalar SymPy symbol of one unit. Values that vary over time and batch
+are *vectors*; values shared by all steps are *parameters*: biases and matrices. There are four
+kinds of statement, and the adjoint of each is made of the same four (`symgru.derivation.vjp`):
+
+    pointwise  u  = f(v₁, v₂, …)            per unit
+    contract   u  = Σₖ Wₖ vₖ  or  Wₖᵀ vₖ    over units
+    outer      W̄ = Σ over batch and time of  Σₖ uₖ vₖᵀ
+    sum        b̄ = Σ over batch and time of  Σₖ uₖ
+
+Index conventions: a vector has shape [T, B, n] (time-major), a bias [n], a matrix [rows, columns],
+and `contract` multiplies from the left, u[t, b, i] = Σⱼ W[i, j] v[t, b, j].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeVar
+
+import sympy as sp
+
+from symgru.equations.functions import select, sigmoid
+
+Axes = tuple[str, ...]
+T = TypeVar("T")
+
+KNOWN_FUNCTIONS = (sigmoid, select, sp.tanh)
+
+
+class ProgramError(ValueError):
+    """A program that is not well formed; the message names the statement."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Index space of a value: named axes, and whether it also varies over time and batch."""
+
+    axes: Axes
+    per_step: bool
+
+    def __str__(self) -> str:
+        return f"[{', '.join(('T', 'B', *self.axes) if self.per_step else self.axes)}]"
+
+
+def vector(axis: str) -> Shape:
+    return Shape((axis,), per_step=True)
+
+
+def bias(axis: str) -> Shape:
+    return Shape((axis,), per_step=False)
+
+
+def matrix(rows: str, columns: str) -> Shape:
+    return Shape((rows, columns), per_step=False)
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """target = expression, unit by unit; biases are broadcast over time and batch."""
+
+    target: sp.Symbol
+    expression: sp.Expr
+
+    @property
+    def reads(self) -> frozenset[sp.Symbol]:
+        return frozenset(self.expression.free_symbols)
+
+    def __str__(self) -> str:
+        return f"{self.target} = {self.expression}"
+
+
+@dataclass(frozen=True)
+class Product:
+    """One term of a contraction: matrix · vector, or matrixᵀ · vector."""
+
+    matrix: sp.Symbol
+    vector: sp.Symbol
+    transposed: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.matrix}{'ᵀ' if self.transposed else ''} {self.vector}"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """target = Σ matrix · vector over the terms."""
+
+    target: sp.Symbol
+    terms: tuple[Product, ...]
+
+    @property
+    def reads(self) -> frozenset[sp.Symbol]:
+        return frozenset(s for term in self.terms for s in (term.matrix, term.vector))
+
+    def __str__(self) -> str:
+        return f"{self.target} = {' + '.join(map(str, self.terms))}"
+
+
+@dataclass(frozen=True)
+class Outer:
+    """target = Σ over time, batch and terms of left · rightᵀ."""
+
+    target: sp.Symbol
+    terms: tuple[tuple[sp.Symbol, sp.Symbol], ...]
+
+    @property
+    def reads(self) -> frozenset[sp.Symbol]:
+        return frozenset(s for term in self.terms for s in term)
+
+    def __str__(self) -> str:
+        return f"{self.target} = Σ {' + '.join(f'{left} {right}ᵀ' for left, right in self.terms)}"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """target = Σ over time, batch and terms of the term."""
+
+    target: sp.Symbol
+    terms: tuple[sp.Symbol, ...]
+
+    @property
+    def reads(self) -> frozenset[sp.Symbol]:
+        return frozenset(self.terms)
+
+    def __str__(self) -> str:
+        return f"{self.target} = Σ {' + '.join(map(str, self.terms))}"
+
+
+Statement = Pointwise | Contract | Outer | Sum
+
+
+@dataclass(frozen=True)
+class Program:
+    """Statements in order, the shapes of the inputs, and the outputs.
+
+    Raises:
+        ProgramError: a symbol is used before it is defined or defined twice, shapes do not fit,
+            a function is unknown, or an output is never written.
+    """
+
+    inputs: Mapping[sp.Symbol, Shape]
+    statements: tuple[Statement, ...]
+    outputs: tuple[sp.Symbol, ...]
+    shapes: Mapping[sp.Symbol, Shape] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        shapes = dict(self.inputs)
+        for statement in self.statements:
+            missing = sorted(map(str, statement.reads - shapes.keys()))
+            if missing:
+                raise ProgramError(f"'{statement}' reads {', '.join(missing)}, which nothing before it defines")
+            if statement.target in shapes:
+                raise ProgramError(f"'{statement}' defines {statement.target} a second time")
+            shapes[statement.target] = _target_shape(statement, shapes)
+        unwritten = [str(output) for output in self.outputs if output not in shapes]
+        if unwritten:
+            raise ProgramError(f"output {', '.join(unwritten)} is never written")
+        object.__setattr__(self, "inputs", MappingProxyType(dict(self.inputs)))
+        object.__setattr__(self, "shapes", MappingProxyType(shapes))
+
+    @property
+    def vectors(self) -> tuple[sp.Symbol, ...]:
+        """Inputs that vary over time and batch."""
+        return tuple(s for s, shape in self.inputs.items() if shape.per_step)
+
+    @property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """Inputs shared by all steps: matrices and biases."""
+        return tuple(s for s, shape in self.inputs.items() if not shape.per_step)
+
+    def definition(self, symbol: sp.Symbol) -> Statement | None:
+        """The statement that writes the symbol, or None for an input."""
+        return next((s for s in self.statements if s.target == symbol), None)
+
+    def without_dead_statements(self) -> Program:
+        """The same outputs from only the statements and inputs that they need."""
+        live = set(self.outputs)
+        kept: list[Statement] = []
+        for statement in reversed(self.statements):
+            if statement.target in live:
+                kept.append(statement)
+                live |= statement.reads
+        inputs = {s: shape for s, shape in self.inputs.items() if s in live}
+        return Program(inputs, tuple(reversed(kept)), self.outputs)
+
+    def __iter__(self) -> Iterator[Statement]:
+        return iter(self.statements)
+
+
+def _target_shape(statement: Statement, shapes: Mapping[sp.Symbol, Shape]) -> Shape:
+    match statement:
+        case Pointwise():
+            return _pointwise_shape(statement, shapes)
+        case Contract():
+            axes = {_product_axis(statement, term, shapes) for term in statement.terms}
+            return vector(_single(axes, statement, "terms on different axes"))
+        case Outer():
+            pairs = {
+                (_vector_axis(statement, left, shapes), _vector_axis(statement, right, shapes))
+                for left, right in statement.terms
+            }
+            return matrix(*_single(pairs, statement, "terms of different shapes"))
+        case Sum():
+            axes = {_vector_axis(statement, term, shapes) for term in statement.terms}
+            return bias(_single(axes, statement, "terms on different axes"))
+
+
+def _pointwise_shape(statement: Pointwise, shapes: Mapping[sp.Symbol, Shape]) -> Shape:
+    for function in statement.expression.atoms(sp.Function):
+        if not isinstance(function, KNOWN_FUNCTIONS):
+            known = ", ".join(sorted(f.__name__ for f in KNOWN_FUNCTIONS))
+            raise ProgramError(f"'{statement}' uses the unknown function {function.func}; known are {known}")
+    axes = set()
+    for symbol in statement.reads:
+        if len(shapes[symbol].axes) != 1:
+            raise ProgramError(f"'{statement}' uses the matrix {symbol} {shapes[symbol]} unit by unit")
+        axes |= set(shapes[symbol].axes)
+    return vector(_single(axes, statement, "values on different axes"))
+
+
+def _product_axis(statement: Contract, term: Product, shapes: Mapping[sp.Symbol, Shape]) -> str:
+    shape = shapes[term.matrix]
+    if len(shape.axes) != 2:
+        raise ProgramError(f"'{statement}' contracts with {term.matrix} {shape}, which is no matrix")
+    rows, columns = reversed(shape.axes) if term.transposed else shape.axes
+    axis = _vector_axis(statement, term.vector, shapes)
+    if axis != columns:
+        raise ProgramError(f"'{statement}': {term} has {columns} columns but a vector of {axis} units")
+    return rows
+
+
+def _vector_axis(statement: Statement, symbol: sp.Symbol, shapes: Mapping[sp.Symbol, Shape]) -> str:
+    shape = shapes[symbol]
+    if not shape.per_step:
+        raise ProgramError(f"'{statement}' needs a vector, but {symbol} has shape {shape}")
+    return shape.axes[0]
+
+
+def _single(found: Iterable[T], statement: Statement, complaint: str) -> T:
+    options = list(found)
+    if len(options) != 1:
+        raise ProgramError(f"'{statement}' has {complaint}: {sorted(map(str, options)) or 'none'}")
+    return options[0]
