@@ -1,0 +1,134 @@
+"""Reverse-mode derivative of a program (vector-Jacobian product), as a program.
+
+The adjoint of each kind of statement is made of the same kinds:
+
+    pointwise  u = f(v, …)     v̄ += ū · ∂f/∂v
+    contract   u = W v         v̄ += Wᵀ ū          W̄ += ū vᵀ
+    outer      M = Σ u vᵀ      ū += M̄ v           v̄ += M̄ᵀ u
+    sum        s = Σ u         ū += s̄
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import sympy as sp
+
+from symgru.derivation.partials import Partials
+from symgru.equations import Contract, Outer, Pointwise, Product, Program, Statement, Sum
+
+PREFIX = "d_"
+
+
+def cotangent(symbol: sp.Symbol, prefix: str = PREFIX) -> sp.Symbol:
+    return sp.Symbol(f"{prefix}{symbol}", real=True)
+
+
+def vjp(program: Program, prefix: str = PREFIX) -> Program:
+    """The program followed by its adjoint statements in reverse order.
+
+    Inputs are those of the program and the cotangents of its outputs; outputs are the cotangents of its
+    inputs (of those that an output depends on; masks have none).
+
+    Raises:
+        ProgramError: the prefix makes a name that the program already has.
+    """
+    adjoint = _Adjoint(program, prefix)
+    for statement in reversed(program.statements):
+        adjoint.transpose(statement)
+    outputs = tuple(adjoint.finish(symbol) for symbol in program.inputs if adjoint.reached(symbol))
+    inputs = dict(program.inputs) | {cotangent(s, prefix): program.shapes[s] for s in program.outputs}
+    whole = Program(inputs, (*program.statements, *adjoint.statements), outputs)
+    return whole.without_dead_statements()
+
+
+class _Adjoint:
+    """Collects the contributions to each cotangent, then writes one statement for their sum."""
+
+    def __init__(self, program: Program, prefix: str):
+        self.statements: list[Statement] = []
+        self._program = program
+        self._prefix = prefix
+        self._partials = Partials(program)
+        self._expressions: dict[sp.Symbol, list[sp.Expr]] = defaultdict(list)
+        self._products: dict[sp.Symbol, list[Product]] = defaultdict(list)
+        self._pairs: dict[sp.Symbol, list[tuple[sp.Symbol, sp.Symbol]]] = defaultdict(list)
+        self._named: dict[sp.Expr, sp.Symbol] = {}
+        for output in program.outputs:
+            self._expressions[output].append(cotangent(output, prefix))
+
+    def reached(self, symbol: sp.Symbol) -> bool:
+        return bool(self._expressions[symbol] or self._products[symbol] or self._pairs[symbol])
+
+    def transpose(self, statement: Statement) -> None:
+        """Add the contributions of one statement to the cotangents of what it reads."""
+        if not self.reached(statement.target):
+            return
+        match statement:
+            case Pointwise():
+                bar = self._total(statement.target)
+                for variable in self._partials.variables(statement):
+                    self._expressions[variable].append(bar * self._partials(statement, variable))
+            case Contract():
+                bar = self._total(statement.target)
+                for term in statement.terms:
+                    self._products[term.vector].append(Product(term.matrix, bar, not term.transposed))
+                    pair = (term.vector, bar) if term.transposed else (bar, term.vector)
+                    self._pairs[term.matrix].append(pair)
+            case Outer():
+                bar = cotangent(statement.target, self._prefix)
+                for left, right in statement.terms:
+                    self._products[left].append(Product(bar, right))
+                    self._products[right].append(Product(bar, left, transposed=True))
+            case Sum():
+                bar = cotangent(statement.target, self._prefix)
+                for term in statement.terms:
+                    self._expressions[term].append(bar)
+
+    def finish(self, symbol: sp.Symbol) -> sp.Symbol:
+        """Write the cotangent of an input under its own name."""
+        name = cotangent(symbol, self._prefix)
+        shape = self._program.inputs[symbol]
+        if shape.per_step:
+            self._write_vector(symbol, name)
+        elif len(shape.axes) == 1:
+            terms = tuple(self._name(e, f"{name}_per_step") for e in self._expressions[symbol])
+            self.statements.append(Sum(name, terms))
+        else:
+            self.statements.append(Outer(name, tuple(self._pairs[symbol])))
+        return name
+
+    def _total(self, symbol: sp.Symbol) -> sp.Symbol:
+        """The cotangent of an intermediate value; one contribution that is a mere symbol needs no statement."""
+        expressions, products = self._expressions[symbol], self._products[symbol]
+        if not products and len(expressions) == 1 and expressions[0].is_Symbol:
+            return expressions[0]
+        name = cotangent(symbol, self._prefix)
+        if symbol in self._program.outputs:
+            name = sp.Symbol(f"{name}_total", real=True)
+        return self._write_vector(symbol, name)
+
+    def _write_vector(self, symbol: sp.Symbol, name: sp.Symbol) -> sp.Symbol:
+        expressions, products = self._expressions[symbol], self._products[symbol]
+        if products and not expressions:
+            self.statements.append(Contract(name, tuple(products)))
+            return name
+        if products:
+            through_weights = sp.Symbol(f"{name}_through_weights", real=True)
+            self.statements.append(Contract(through_weights, tuple(products)))
+            expressions = [*expressions, through_weights]
+        self.statements.append(Pointwise(name, sp.Add(*expressions)))
+        self._named[sp.Add(*expressions)] = name
+        return name
+
+    def _name(self, expression: sp.Expr, name: str) -> sp.Symbol:
+        """A symbol for the expression: itself, one that a statement already has, or a new one."""
+        if expression.is_Symbol:
+            return expression
+        if expression not in self._named:
+            symbol = sp.Symbol(name, real=True)
+            self.statements.append(Pointwise(symbol, expression))
+            self._named[expression] = symbol
+        return self._named[expression]
+
+

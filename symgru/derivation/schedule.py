@@ -1,0 +1,252 @@
+"""Split the statements of a loop by what depends on a carried value.
+
+    before   what does not: computed for all steps at once, as large matrix products
+    inside   what does, and what the next step needs
+    after    what does, and no next step needs: again for all steps at once
+
+Three rewrites make the inside as small as it can be:
+
+    fold          a value that is a multiple of one loop-dependent value, v = c·d, is written as such
+                  wherever it is read, so chains of products collapse to one coefficient; what is
+                  affine in loop-dependent values gets one coefficient for each
+    hoist         a loop-invariant part of a sum, product or contraction moves before the loop
+    rematerialise a multiple v = c·d that is read after the loop is computed there again from d, so
+                  only d has to be stored at every step
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from itertools import count
+
+import sympy as sp
+
+from symgru.derivation.loop import Loop
+from symgru.equations import Contract, Pointwise, Program, Shape, Statement, select
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The statements of a loop in their three phases.
+
+    Attributes:
+        loop: What was scheduled.
+        before, inside, after: The statements of each phase, in order.
+        stored: Values computed inside that are kept for every step: those read after the loop and those
+            that are outputs of it.
+    """
+
+    loop: Loop
+    before: tuple[Statement, ...]
+    inside: tuple[Statement, ...]
+    after: tuple[Statement, ...]
+    stored: tuple[sp.Symbol, ...]
+
+    @property
+    def sequences(self) -> tuple[sp.Symbol, ...]:
+        """Values from outside that the inside reads at every step, in order of first use."""
+        own = {s.target for s in self.inside} | self.loop.carried | set(self.loop.step.parameters)
+        return _reads_in_order(self.inside, own)
+
+    @property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """Matrices and biases that the inside reads."""
+        read = _reads(self.inside)
+        return tuple(p for p in self.loop.step.parameters if p in read)
+
+
+def schedule(loop: Loop) -> Schedule:
+    """Find the three phases of a loop."""
+    program = _fold(loop)
+    varying = _dependents(program, loop.carried)
+    needed = _ancestors(program, (leaving for _, leaving in loop.carry))
+    before = [s for s in program if s.target not in varying]
+    inside = [s for s in program if s.target in varying & needed]
+    after = [s for s in program if s.target in varying - needed]
+    inside, hoisted = _hoist(inside, varying | loop.carried, program.shapes)
+    after = _rematerialise(inside, after, loop.carried | varying)
+    return Schedule(loop, (*before, *hoisted), tuple(inside), tuple(after), _stored(loop, inside, after))
+
+
+def _stored(loop: Loop, inside: list[Statement], after: list[Statement]) -> tuple[sp.Symbol, ...]:
+    """What has to outlive its step: reads of the phase after, and outputs other than cotangents of a state.
+
+    The cotangent of the state that enters a step is only wanted for the first step, and there it is
+    the last value carried.
+    """
+    leaving = {leaving for _, leaving in loop.carry} if loop.reverse else set()
+    wanted = _reads(after) | (set(loop.step.outputs) - leaving)
+    recomputed = {s.target for s in after}
+    return tuple(s.target for s in inside if s.target in wanted - recomputed)
+
+
+def _reads(statements: Iterable[Statement]) -> set[sp.Symbol]:
+    return {symbol for statement in statements for symbol in statement.reads}
+
+
+def _dependents(program: Program, sources: Iterable[sp.Symbol]) -> set[sp.Symbol]:
+    reached = set(sources)
+    for statement in program:
+        if statement.reads & reached:
+            reached.add(statement.target)
+    return reached - set(sources)
+
+
+def _ancestors(program: Program, targets: Iterable[sp.Symbol]) -> set[sp.Symbol]:
+    needed = set(targets)
+    for statement in reversed(program.statements):
+        if statement.target in needed:
+            needed |= statement.reads
+    return needed
+
+
+def _coefficients(
+    expression: sp.Expr, variables: Iterable[sp.Symbol]
+) -> tuple[dict[sp.Symbol, sp.Expr], sp.Expr] | None:
+    """({v: c}, rest), if the expression is Σ c·v + rest with no variable in any c; None if it is not."""
+    ordered = sorted(variables, key=str)
+    slopes = {v: sp.diff(expression, v) for v in ordered}
+    if any(slope.has(*ordered) for slope in slopes.values()):
+        return None
+    return slopes, expression.xreplace(dict.fromkeys(ordered, sp.S.Zero))
+
+
+def _multiple(statement: Statement, varying: Set[sp.Symbol]) -> sp.Symbol | None:
+    """d, if the statement is v = c·d with exactly one loop-dependent d and a c that does not contain it."""
+    dependencies = statement.reads & varying
+    if not isinstance(statement, Pointwise) or len(dependencies) != 1:
+        return None
+    affine = _coefficients(statement.expression, dependencies)
+    return next(iter(dependencies)) if affine is not None and affine[1] == 0 else None
+
+
+def _fold(loop: Loop) -> Program:
+    varying = set(loop.carried)
+    written_out: dict[sp.Expr, sp.Expr] = {}
+    statements: list[Statement] = []
+    for statement in loop.step:
+        for part in _split(statement, varying, written_out):
+            if isinstance(part, Pointwise):
+                part = _collected(part, written_out, varying)
+            if part.reads & varying:
+                varying.add(part.target)
+            if isinstance(part, Pointwise) and _multiple(part, varying) is not None:
+                written_out[part.target] = part.expression
+            statements.append(part)
+    program = Program(loop.step.inputs, tuple(statements), loop.step.outputs)
+    return program.without_dead_statements()
+
+
+def _split(
+    statement: Statement, varying: Set[sp.Symbol], written_out: dict[sp.Expr, sp.Expr]
+) -> Iterable[Statement]:
+    """A contraction with loop-invariant and loop-dependent terms as two, and their sum."""
+    if not isinstance(statement, Contract):
+        return [statement]
+    fixed = tuple(term for term in statement.terms if term.vector not in varying)
+    moving = tuple(term for term in statement.terms if term.vector in varying)
+    if not fixed or not moving:
+        return [statement]
+    first, second = (sp.Symbol(f"{statement.target}_{kind}", real=True) for kind in ("invariant", "varying"))
+    written_out[statement.target] = first + second
+    return [Contract(first, fixed), Contract(second, moving), Pointwise(statement.target, first + second)]
+
+
+def _collected(statement: Pointwise, written_out: dict[sp.Expr, sp.Expr], varying: Set[sp.Symbol]) -> Pointwise:
+    """The statement with multiples written out and one coefficient for each loop-dependent value."""
+    expression = statement.expression.xreplace(written_out)
+    choice = _one_select(expression)
+    if isinstance(choice, select) and all(case.is_Symbol for case in choice.args):
+        return Pointwise(statement.target, choice)
+    dependencies = expression.free_symbols & varying
+    affine = _coefficients(expression, dependencies) if dependencies else None
+    if affine is None:
+        return Pointwise(statement.target, expression)
+    slopes, rest = affine
+    terms = [_one_select(sp.factor_terms(slope)) * v for v, slope in slopes.items()]
+    return Pointwise(statement.target, sp.Add(*terms, rest))
+
+
+def _one_select(coefficient: sp.Expr) -> sp.Expr:
+    """Pull masks to the outside, c·select(m, 1, 0) + d·select(m, 0, 1) = select(m, c, d)."""
+    masks = {node.args[0] for node in coefficient.atoms(select)}
+    for mask in sorted(masks, key=str):
+        chosen, otherwise = (
+            sp.factor_terms(coefficient.replace(select, lambda m, *cases, k=k: cases[k] if m == mask else select(m, *cases)))
+            for k in (0, 1)
+        )
+        coefficient = select(mask, chosen, otherwise)
+    return coefficient
+
+
+def _hoist(
+    statements: list[Statement], varying: Set[sp.Symbol], shapes: Mapping[sp.Symbol, Shape]
+) -> tuple[list[Statement], list[Statement]]:
+    """The statements with their loop-invariant parts named, and the statements that define the names."""
+    hoisting = _Hoisting(varying, shapes)
+    inside = [
+        Pointwise(s.target, hoisting.visit(s.expression, s.target)) if isinstance(s, Pointwise) else s
+        for s in statements
+    ]
+    return inside, [Pointwise(symbol, part) for part, symbol in hoisting.names.items()]
+
+
+class _Hoisting:
+    """Names for the loop-invariant parts of expressions; equal parts with one role share a name.
+
+    The factor of one loop-dependent value v in the statement u = … is ∂u/∂v and is called `u_per_v`,
+    also where it is a mere symbol: so a kernel finds it under one name whatever the convention.
+    """
+
+    def __init__(self, varying: Set[sp.Symbol], shapes: Mapping[sp.Symbol, Shape]):
+        self.names: dict[sp.Expr, sp.Symbol] = {}
+        self._varying = varying
+        self._sequences = {s for s, shape in shapes.items() if shape.per_step}
+
+    def visit(self, node: sp.Expr, target: sp.Symbol) -> sp.Expr:
+        if node.is_Atom or not node.free_symbols & self._varying:
+            return node
+        if not (node.is_Add or node.is_Mul):
+            return node.func(*(self.visit(a, target) for a in node.args))
+        fixed = [a for a in node.args if not a.free_symbols & self._varying]
+        moving = [self.visit(a, target) for a in node.args if a.free_symbols & self._varying]
+        if not fixed:
+            return node.func(*moving)
+        part = node.func(*fixed)
+        if node.is_Mul and len(moving) == 1 and moving[0].is_Symbol and part.free_symbols & self._sequences:
+            return moving[0] * self._name(part, f"{target}_per_{moving[0]}")
+        if part.is_Atom or (-part).is_Atom:
+            return node.func(*moving, part)
+        return node.func(*moving, self._name(part, f"{target}_{'invariant' if node.is_Add else 'coefficient'}"))
+
+    def _name(self, part: sp.Expr, base: str) -> sp.Symbol:
+        if part not in self.names:
+            self.names[part] = _fresh(base, self.names)
+        return self.names[part]
+
+
+def _fresh(base: str, names: dict[sp.Expr, sp.Symbol]) -> sp.Symbol:
+    taken = {str(s) for s in names.values()}
+    candidates = (base if i == 1 else f"{base}_{i}" for i in count(1))
+    return sp.Symbol(next(name for name in candidates if name not in taken), real=True)
+
+
+def _rematerialise(
+    inside: list[Statement], after: list[Statement], varying: Set[sp.Symbol]
+) -> list[Statement]:
+    wanted = _reads(after)
+    again: list[Statement] = []
+    for statement in reversed(inside):
+        if statement.target in wanted and _multiple(statement, varying) is not None:
+            again.append(statement)
+            wanted |= statement.reads
+    return [*reversed(again), *after]
+
+
+def _reads_in_order(statements: Iterable[Statement], excluded: set[sp.Symbol]) -> tuple[sp.Symbol, ...]:
+    seen: dict[sp.Symbol, None] = {}
+    for statement in statements:
+        for symbol in sorted(statement.reads - excluded, key=str):
+            seen.setdefault(symbol)
+    return tuple(seen)
