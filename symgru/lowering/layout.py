@@ -1,0 +1,56 @@
+"""Storage: which parameters lie stacked in one tensor, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from symgru.derivation.forward_mode import PREFIX as TANGENT
+from symgru.derivation.reverse_mode import PREFIX as COTANGENT
+
+
+@dataclass(frozen=True)
+class Block:
+    """A parameter as rows of a stacked tensor: block `index` of `count`."""
+
+    stack: str
+    index: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of stacked tensors and the parameters in them, first rows first.
+
+    Tangents and cotangents of the members lie in the same order in the tangent or cotangent of the stack.
+    """
+
+    stacks: Mapping[str, tuple[str, ...]]
+
+    def block(self, symbol: object) -> Block | None:
+        """Where the symbol is stored, or None if it is a tensor of its own."""
+        name = str(symbol)
+        for prefix in ("", COTANGENT, TANGENT):
+            if not name.startswith(prefix):
+                continue
+            for stack, members in self.stacks.items():
+                if name.removeprefix(prefix) in members:
+                    index = members.index(name.removeprefix(prefix))
+                    return Block(f"{prefix}{stack}", index, len(members))
+        return None
+
+    def tensor(self, symbol: object) -> str:
+        """The name of the tensor that holds the symbol."""
+        block = self.block(symbol)
+        return block.stack if block else str(symbol)
+
+
+#: torch.nn.GRU: gates in the order r, z, n, matrices as [out, in]. The two bias vectors are merged as far as
+#: the reset placement allows: `bias` [3H], and `c_n` [H] where the recurrent candidate bias stands apart.
+TORCH_GRU = Layout(
+    {
+        "weight_ih": ("W_r", "W_z", "W_n"),
+        "weight_hh": ("U_r", "U_z", "U_n"),
+        "bias": ("b_r", "b_z", "b_n"),
+    }
+)
