@@ -1,34 +1,49 @@
 """The few tensor operations that emitted torch code is made of, beside pointwise ones.
 
 Vectors are [..., n], the leading axes time and batch; matrices are [rows, columns].
+
+Half precision: a matrix product runs in the dtype of the stored tensor and its result is float32, so all
+that is pointwise, the carried state included, is float32.
 """
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 
-def product(vector: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+def compute_dtype(storage: torch.dtype) -> torch.dtype:
+    """The dtype of pointwise work and carried state: float32 for half precision, else the storage dtype."""
+    return torch.float32 if storage in (torch.float16, torch.bfloat16) else storage
+
+
+def product(vector: Tensor, matrix: Tensor) -> Tensor:
     """W v for every leading index: [..., columns] -> [..., rows]."""
-    return torch.nn.functional.linear(vector, matrix)
+    result = torch.nn.functional.linear(vector.to(matrix.dtype), matrix)
+    return result.to(compute_dtype(matrix.dtype))
 
 
-def product_transposed(vector: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+def product_transposed(vector: Tensor, matrix: Tensor) -> Tensor:
     """Wᵀ v for every leading index: [..., rows] -> [..., columns]."""
-    return vector @ matrix
+    return (vector.to(matrix.dtype) @ matrix).to(compute_dtype(matrix.dtype))
 
 
-def outer(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def outer(left: Tensor, right: Tensor) -> Tensor:
     """Σ u vᵀ over all leading indices: [..., rows], [..., columns] -> [rows, columns]."""
-    return left.flatten(0, -2).mT @ right.flatten(0, -2)
+    result = _flat(left.to(right.dtype)).t() @ _flat(right)
+    return result.to(compute_dtype(right.dtype))
 
 
-def total(vector: torch.Tensor) -> torch.Tensor:
+def total(vector: Tensor) -> Tensor:
     """Σ u over all leading indices: [..., n] -> [n]."""
-    return vector.flatten(0, -2).sum(0)
+    return _flat(vector).sum(0)
 
 
-def rows(stack: torch.Tensor, start: int, stop: int, blocks: int) -> torch.Tensor:
+def rows(stack: Tensor, start: int, stop: int, blocks: int) -> Tensor:
     """Blocks start to stop of a tensor that holds `blocks` blocks of equal height."""
     size = stack.shape[0] // blocks
     return stack[start * size : stop * size]
+
+
+def _flat(vector: Tensor) -> Tensor:
+    return vector.reshape(-1, vector.shape[-1])  # not flatten: batched gradients have no rule for it

@@ -21,15 +21,15 @@ def with_complements(program: Program) -> Program:
         if isinstance(statement, Pointwise):
             statement = Pointwise(statement.target, statement.expression.xreplace(replacement))
         statements.append(statement)
-        if _is_gate(statement) and _read_as_complement(program, statement.target):
+        if (
+            isinstance(statement, Pointwise)
+            and isinstance(statement.expression, sigmoid)
+            and _read_as_complement(program, statement.target)
+        ):
             complement = sp.Symbol(f"{statement.target}_complement", real=True)
             statements.append(Pointwise(complement, sigmoid(-statement.expression.args[0])))
             replacement[1 - statement.target] = complement
     return Program(program.inputs, tuple(statements), program.outputs)
-
-
-def _is_gate(statement: Statement) -> bool:
-    return isinstance(statement, Pointwise) and isinstance(statement.expression, sigmoid)
 
 
 def _read_as_complement(program: Program, gate: sp.Symbol) -> bool:

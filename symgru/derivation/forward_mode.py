@@ -11,6 +11,7 @@ PREFIX = "tangent_"
 
 
 def tangent(symbol: sp.Symbol, prefix: str = PREFIX) -> sp.Symbol:
+    """The symbol of its tangent."""
     return sp.Symbol(f"{prefix}{symbol}", real=True)
 
 
@@ -41,7 +42,11 @@ def _tangent_statement(
 ) -> Statement | None:
     match statement:
         case Pointwise():
-            terms = [moving[v] * partials(statement, v) for v in partials.variables(statement) if v in moving]
+            terms = [
+                moving[v] * partials.derivative(statement, v)
+                for v in partials.variables(statement)
+                if v in moving
+            ]
             return Pointwise(target, sp.Add(*terms)) if terms else None
         case Contract():
             products = []

@@ -33,6 +33,7 @@ class Loop:
 
     @property
     def carried(self) -> frozenset[sp.Symbol]:
+        """The values that enter a step from the one before."""
         return frozenset(entering for entering, _ in self.carry)
 
 

@@ -21,7 +21,8 @@ class Partials:
         #: Masks: values with no derivative.
         self.constants: frozenset[sp.Symbol] = frozenset(masks)
 
-    def __call__(self, statement: Pointwise, variable: sp.Symbol) -> sp.Expr:
+    def derivative(self, statement: Pointwise, variable: sp.Symbol) -> sp.Expr:
+        """∂(expression)/∂(variable)."""
         return sp.diff(statement.expression, variable).xreplace(self._computed)
 
     def variables(self, statement: Pointwise) -> list[sp.Symbol]:

@@ -21,6 +21,7 @@ PREFIX = "d_"
 
 
 def cotangent(symbol: sp.Symbol, prefix: str = PREFIX) -> sp.Symbol:
+    """The symbol of its cotangent."""
     return sp.Symbol(f"{prefix}{symbol}", real=True)
 
 
@@ -68,7 +69,7 @@ class _Adjoint:
             case Pointwise():
                 bar = self._total(statement.target)
                 for variable in self._partials.variables(statement):
-                    self._expressions[variable].append(bar * self._partials(statement, variable))
+                    self._expressions[variable].append(bar * self._partials.derivative(statement, variable))
             case Contract():
                 bar = self._total(statement.target)
                 for term in statement.terms:
@@ -99,7 +100,7 @@ class _Adjoint:
         return name
 
     def _total(self, symbol: sp.Symbol) -> sp.Symbol:
-        """The cotangent of an intermediate value; one contribution that is a mere symbol needs no statement."""
+        """The cotangent of an intermediate value; a single symbol needs no statement."""
         expressions, products = self._expressions[symbol], self._products[symbol]
         if not products and len(expressions) == 1 and expressions[0].is_Symbol:
             return expressions[0]
@@ -130,5 +131,3 @@ class _Adjoint:
             self.statements.append(Pointwise(symbol, expression))
             self._named[expression] = symbol
         return self._named[expression]
-
-

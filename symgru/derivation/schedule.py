@@ -153,7 +153,9 @@ def _split(
     return [Contract(first, fixed), Contract(second, moving), Pointwise(statement.target, first + second)]
 
 
-def _collected(statement: Pointwise, written_out: dict[sp.Expr, sp.Expr], varying: Set[sp.Symbol]) -> Pointwise:
+def _collected(
+    statement: Pointwise, written_out: dict[sp.Expr, sp.Expr], varying: Set[sp.Symbol]
+) -> Pointwise:
     """The statement with multiples written out and one coefficient for each loop-dependent value."""
     expression = statement.expression.xreplace(written_out)
     choice = _one_select(expression)
@@ -172,12 +174,14 @@ def _one_select(coefficient: sp.Expr) -> sp.Expr:
     """Pull masks to the outside, c·select(m, 1, 0) + d·select(m, 0, 1) = select(m, c, d)."""
     masks = {node.args[0] for node in coefficient.atoms(select)}
     for mask in sorted(masks, key=str):
-        chosen, otherwise = (
-            sp.factor_terms(coefficient.replace(select, lambda m, *cases, k=k: cases[k] if m == mask else select(m, *cases)))
-            for k in (0, 1)
-        )
-        coefficient = select(mask, chosen, otherwise)
+        coefficient = select(mask, _where(coefficient, mask, 1), _where(coefficient, mask, 2))
     return coefficient
+
+
+def _where(expression: sp.Expr, mask: sp.Expr, case: int) -> sp.Expr:
+    """The expression where the mask is true (case 1) or false (case 2)."""
+    decided = {node: node.args[case] for node in expression.atoms(select) if node.args[0] == mask}
+    return sp.factor_terms(expression.xreplace(decided))
 
 
 def _hoist(
@@ -218,7 +222,9 @@ class _Hoisting:
             return moving[0] * self._name(part, f"{target}_per_{moving[0]}")
         if part.is_Atom or (-part).is_Atom:
             return node.func(*moving, part)
-        return node.func(*moving, self._name(part, f"{target}_{'invariant' if node.is_Add else 'coefficient'}"))
+        return node.func(
+            *moving, self._name(part, f"{target}_{'invariant' if node.is_Add else 'coefficient'}")
+        )
 
     def _name(self, part: sp.Expr, base: str) -> sp.Symbol:
         if part not in self.names:

@@ -15,6 +15,7 @@ class sigmoid(sp.Function):  # named as the field writes it, like sympy.tanh
     nargs = 1
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """dσ(a)/da = σ(a)·σ(−a)."""
         if argindex != 1:
             raise sp.ArgumentIndexError(self, argindex)
         argument = self.args[0]
@@ -44,9 +45,11 @@ class select(sp.Function):
 
     @classmethod
     def eval(cls, condition: sp.Expr, chosen: sp.Expr, otherwise: sp.Expr) -> sp.Expr | None:
+        """Equal cases need no mask."""
         return chosen if chosen == otherwise else None
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """1 where the case is taken, else 0."""
         condition = self.args[0]
         if argindex == 2:
             return select(condition, sp.S.One, sp.S.Zero)

@@ -14,7 +14,17 @@ import sympy as sp
 
 from symgru.equations.cell import Cell
 from symgru.equations.functions import sigmoid
-from symgru.equations.program import Contract, Pointwise, Product, Program, Shape, Statement, bias, matrix, vector
+from symgru.equations.program import (
+    Contract,
+    Pointwise,
+    Product,
+    Program,
+    Shape,
+    Statement,
+    bias,
+    matrix,
+    vector,
+)
 
 INPUT, HIDDEN = "I", "H"
 
@@ -56,7 +66,9 @@ B_R, B_Z, B_N, C_N = map(_symbol, ("b_r", "b_z", "b_n", "c_n"))
 
 def gate(name: str, weight: sp.Symbol, recurrent: sp.Symbol, offset: sp.Symbol) -> Iterator[Statement]:
     """A gate, σ(W x + b + U h).  Source: Cho et al. 2014, arXiv:1406.1078v3, eq. 5 and 6."""
-    from_x, from_h, preactivation = (_symbol(f"{name}_{part}") for part in ("from_x", "from_h", "preactivation"))
+    from_x, from_h, preactivation = (
+        _symbol(f"{name}_{part}") for part in ("from_x", "from_h", "preactivation")
+    )
     yield Contract(from_x, (Product(weight, X),))
     yield Contract(from_h, (Product(recurrent, H_PREV),))
     yield Pointwise(preactivation, from_x + offset + from_h)
@@ -65,7 +77,9 @@ def gate(name: str, weight: sp.Symbol, recurrent: sp.Symbol, offset: sp.Symbol) 
 
 def candidate(reset: Reset) -> Iterator[Statement]:
     """The candidate state n, for each placement of the reset gate. Sources: see `Reset`."""
-    from_x, from_h, preactivation = (_symbol(f"candidate_{part}") for part in ("from_x", "from_h", "preactivation"))
+    from_x, from_h, preactivation = (
+        _symbol(f"candidate_{part}") for part in ("from_x", "from_h", "preactivation")
+    )
     yield Contract(from_x, (Product(W_N, X),))
     if reset is Reset.BEFORE:
         reset_state = _symbol("reset_state")

@@ -46,14 +46,17 @@ class Shape:
 
 
 def vector(axis: str) -> Shape:
+    """Varies over time and batch: [T, B, axis]."""
     return Shape((axis,), per_step=True)
 
 
 def bias(axis: str) -> Shape:
+    """Shared by all steps: [axis]."""
     return Shape((axis,), per_step=False)
 
 
 def matrix(rows: str, columns: str) -> Shape:
+    """Shared by all steps: [rows, columns]."""
     return Shape((rows, columns), per_step=False)
 
 
@@ -66,6 +69,7 @@ class Pointwise:
 
     @property
     def reads(self) -> frozenset[sp.Symbol]:
+        """The symbols on the right-hand side."""
         return frozenset(self.expression.free_symbols)
 
     def __str__(self) -> str:
@@ -93,6 +97,7 @@ class Contract:
 
     @property
     def reads(self) -> frozenset[sp.Symbol]:
+        """The symbols on the right-hand side."""
         return frozenset(s for term in self.terms for s in (term.matrix, term.vector))
 
     def __str__(self) -> str:
@@ -108,6 +113,7 @@ class Outer:
 
     @property
     def reads(self) -> frozenset[sp.Symbol]:
+        """The symbols on the right-hand side."""
         return frozenset(s for term in self.terms for s in term)
 
     def __str__(self) -> str:
@@ -123,6 +129,7 @@ class Sum:
 
     @property
     def reads(self) -> frozenset[sp.Symbol]:
+        """The symbols on the right-hand side."""
         return frozenset(self.terms)
 
     def __str__(self) -> str:
@@ -151,7 +158,9 @@ class Program:
         for statement in self.statements:
             missing = sorted(map(str, statement.reads - shapes.keys()))
             if missing:
-                raise ProgramError(f"'{statement}' reads {', '.join(missing)}, which nothing before it defines")
+                raise ProgramError(
+                    f"'{statement}' reads {', '.join(missing)}, which nothing before it defines"
+                )
             if statement.target in shapes:
                 raise ProgramError(f"'{statement}' defines {statement.target} a second time")
             shapes[statement.target] = _target_shape(statement, shapes)

@@ -1,7 +1,7 @@
 """Write the generated files of `symgru.kernels.generated`, or compare them with what would be written.
 
-    python -m symgru.lowering.emit            write
-    python -m symgru.lowering.emit --check    exit with 1 and a diff if a file is not what it should be
+- `python -m symgru.lowering.emit` writes;
+- `python -m symgru.lowering.emit --check` exits with 1 and a diff if a file is not what it should be.
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ def differences(files: dict[str, str], target: Path) -> list[str]:
     for name in sorted(files.keys() | present.keys()):
         old, new = present.get(name, ""), files.get(name, "")
         if old != new:
-            lines = difflib.unified_diff(old.splitlines(), new.splitlines(), f"{name} (on disk)", f"{name} (derived)")
+            lines = difflib.unified_diff(
+                old.splitlines(), new.splitlines(), f"{name} (on disk)", f"{name} (derived)"
+            )
             diffs.append("\n".join(lines))
     return diffs
 
 
 def main(arguments: list[str]) -> int:
+    """Exit status: 0 as derived or written, 1 different, 2 wrong usage."""
     files, target = generated_files(), folder()
     if arguments == ["--check"]:
         diffs = differences(files, target)

@@ -36,7 +36,7 @@ def torch_module(cell: Cell, layout: Layout = TORCH_GRU) -> str:
     parts = [
         f'"""{cell.title}: forward, backward and tangent pass in tensor operations.\n\n{NOTICE}\n"""\n',
         "import torch\n\nfrom ..passes import Pass, Phase\n"
-        "from ..tensor_ops import outer, product, product_transposed, rows, total  # noqa: F401\n",
+        "from ..tensor_ops import outer, product, product_transposed, rows, total\n",
     ]
     for name, scheduled in passes(cell).items():
         functions = torch_functions(name, scheduled, layout)
@@ -46,11 +46,10 @@ def torch_module(cell: Cell, layout: Layout = TORCH_GRU) -> str:
 
 
 def triton_module(cell: Cell) -> str:
-    """Source of a module with the pointwise stages of the forward, backward and tangent loop as Triton functions."""
+    """Source of a module with the pointwise stages of the three loops as Triton functions."""
     parts = [
         f'"""{cell.title}: pointwise parts of a time step on tiles.\n\n{NOTICE}\n"""\n',
-        "import triton\nimport triton.language as tl  # noqa: F401\n\n"
-        "from ..triton.functions import sigmoid, tanh  # noqa: F401\n",
+        "import triton\nimport triton.language as tl\n\nfrom ..triton.functions import sigmoid, tanh\n",
     ]
     for name in ("forward", "backward", "tangent"):
         parts += [f"\n{function.source}" for function in triton_functions(name, passes(cell)[name])]
@@ -61,8 +60,12 @@ def _pass_literal(name: str, scheduled: Schedule, functions: tuple[Function, ...
     lines = [f"# Scalar operations a unit and step: {_operations(scheduled)}.", f"{name.upper()} = Pass("]
     for phase, function in zip(("before", "inside", "after"), functions, strict=True):
         reads, writes = (tuple_source(_quoted(names), 8) for names in (function.reads, function.writes))
-        lines.append(f"    {phase}=Phase(\n        {function.name},\n        {reads},\n        {writes},\n    ),")
-    lines.append(f"    carry={tuple_source([tuple_source(_quoted(pair)) for pair in scheduled.loop.carry], 4)},")
+        lines.append(
+            f"    {phase}=Phase(\n        {function.name},\n        {reads},\n        {writes},\n    ),"
+        )
+    lines.append(
+        f"    carry={tuple_source([tuple_source(_quoted(pair)) for pair in scheduled.loop.carry], 4)},"
+    )
     for field, names in (
         ("sequences", scheduled.sequences),
         ("parameters", dict.fromkeys(layout.tensor(p) for p in scheduled.parameters)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import sympy as sp
 from sympy.printing.codeprinter import CodePrinter
@@ -21,7 +22,7 @@ class TensorPrinter(CodePrinter):
 
     printmethod = "_tensorcode"
     language = "Python tensor code"
-    functions: Mapping[str, str] = {}
+    functions: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self) -> None:
         super().__init__({"order": "lex", "full_prec": False})
@@ -29,7 +30,9 @@ class TensorPrinter(CodePrinter):
     def _print_Function(self, expr: sp.Function) -> str:
         name = type(expr).__name__
         if name not in self.functions:
-            raise LoweringError(f"{self.language} has no function {name}; known are {', '.join(self.functions)}")
+            raise LoweringError(
+                f"{self.language} has no function {name}; known are {', '.join(self.functions)}"
+            )
         return f"{self.functions[name]}({', '.join(self._print(a) for a in expr.args)})"
 
     _print_tanh = _print_Function
@@ -46,10 +49,13 @@ class TensorPrinter(CodePrinter):
     def _print_Pow(self, expr: sp.Pow) -> str:
         base, exponent = expr.args
         if not (exponent.is_Integer and 2 <= exponent <= 4):
-            raise LoweringError(f"{self.language} has no power {expr}; known are integer exponents from 2 to 4")
+            raise LoweringError(
+                f"{self.language} has no power {expr}; known are integer exponents from 2 to 4"
+            )
         return "*".join([self.parenthesize(base, 55)] * int(exponent))
 
     def emptyPrinter(self, expr: object) -> str:
+        """Refuse what has no code."""
         raise LoweringError(f"{self.language} has no code for {type(expr).__name__}: {expr}")
 
     _print_not_supported = emptyPrinter
@@ -59,10 +65,18 @@ class TensorPrinter(CodePrinter):
 
 
 class TorchPrinter(TensorPrinter):
+    """Plain tensor operations."""
+
     language = "torch"
-    functions = {"sigmoid": "torch.sigmoid", "tanh": "torch.tanh", "select": "torch.where"}
+    functions: ClassVar[Mapping[str, str]] = {
+        "sigmoid": "torch.sigmoid",
+        "tanh": "torch.tanh",
+        "select": "torch.where",
+    }
 
 
 class TritonPrinter(TensorPrinter):
+    """Operations on tiles; sigmoid and tanh are those of `kernels/triton/functions.py`."""
+
     language = "Triton"
-    functions = {"sigmoid": "sigmoid", "tanh": "tanh", "select": "tl.where"}
+    functions: ClassVar[Mapping[str, str]] = {"sigmoid": "sigmoid", "tanh": "tanh", "select": "tl.where"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import sympy as sp
 
@@ -14,6 +15,8 @@ from symgru.lowering.printers import LoweringError, TorchPrinter
 from symgru.lowering.wrap import tuple_source, wrapped
 
 _print = TorchPrinter().doprint
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ def torch_functions(name: str, schedule: Schedule, layout: Layout) -> tuple[Func
     entering = [entering for entering, _ in schedule.loop.carry]
     leaving = [leaving for _, leaving in schedule.loop.carry]
     written_before = [s.target for s in schedule.before]
-    later = {s for statement in (*schedule.inside, *schedule.after) for s in statement.reads} | set(step.outputs)
+    later = {s for statement in (*schedule.inside, *schedule.after) for s in statement.reads} | set(
+        step.outputs
+    )
     before = torch_function(
         f"{name}_before",
         schedule.before,
@@ -72,7 +77,9 @@ def torch_functions(name: str, schedule: Schedule, layout: Layout) -> tuple[Func
         layout,
     )
     defined = {s.target for s in schedule.after}
-    reads_after = _unique(s for statement in schedule.after for s in sorted(statement.reads - defined, key=str))
+    reads_after = _unique(
+        s for statement in schedule.after for s in sorted(statement.reads - defined, key=str)
+    )
     after = torch_function(
         f"{name}_after",
         schedule.after,
@@ -88,7 +95,7 @@ def _external(statements: Sequence[Statement], step: Program) -> tuple[sp.Symbol
     return tuple(s for s in step.inputs if s in read)
 
 
-def _unique(names: Iterable) -> tuple:
+def _unique(names: Iterable[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(names))
 
 
@@ -111,7 +118,9 @@ def _grouped(statements: Sequence[Statement], layout: Layout) -> list[Statement 
             result.append(statement)
             continue
         key = _group_key(statement, layout)
-        members = sorted((c for c in contracts if _group_key(c, layout) == key), key=lambda c: _index(c, layout))
+        members = sorted(
+            (c for c in contracts if _group_key(c, layout) == key), key=lambda c: _index(c, layout)
+        )
         indices = [_index(c, layout) for c in members]
         if indices != list(range(indices[0], indices[0] + len(indices))):
             members = [statement]
@@ -120,7 +129,7 @@ def _grouped(statements: Sequence[Statement], layout: Layout) -> list[Statement 
     return result
 
 
-def _group_key(contract: Contract, layout: Layout) -> tuple | None:
+def _group_key(contract: Contract, layout: Layout) -> tuple[tuple[str, sp.Symbol], ...] | None:
     blocks = [layout.block(term.matrix) for term in contract.terms]
     if any(term.transposed for term in contract.terms) or len({b.index if b else None for b in blocks}) != 1:
         return None
@@ -167,7 +176,8 @@ class _Body:
         accumulated = [s for s in statements if isinstance(s, Outer | Sum)]
         for tensor in _unique(self.layout.tensor(s.target) for s in accumulated):
             members = sorted(
-                (s for s in accumulated if self.layout.tensor(s.target) == tensor), key=lambda s: self._position(s.target)
+                (s for s in accumulated if self.layout.tensor(s.target) == tensor),
+                key=lambda s: self._position(s.target),
             )
             self._check_complete(tensor, members)
             parts = self._outer_parts(members) if isinstance(members[0], Outer) else self._sum_parts(members)
@@ -248,7 +258,9 @@ class _Body:
     def _check_complete(self, tensor: str, members: Sequence[Statement]) -> None:
         block = self.layout.block(members[0].target)
         if block and len(members) != block.count:
-            raise LoweringError(f"{tensor} has {block.count} blocks, but only {len(members)} of them are written")
+            raise LoweringError(
+                f"{tensor} has {block.count} blocks, but only {len(members)} of them are written"
+            )
 
 
 def _rows(stack: str, start: int, stop: int, count: int) -> str:
