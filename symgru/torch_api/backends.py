@@ -1,0 +1,143 @@
+"""Backends: what there is, what each can serve, and which one `auto` takes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from symgru.torch_api.errors import BackendError
+from symgru.torch_api.options import Options
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a call asks of a backend."""
+
+    device: torch.device
+    dtype: torch.dtype
+    hidden_size: int
+    options: Options
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A way to run the time loop.
+
+    Attributes:
+        name: As given in `backend=`.
+        what: One line.
+        obstacle: Why it cannot serve a request, in words, or None if it can.
+    """
+
+    name: str
+    what: str
+    obstacle: Callable[[Request], str | None]
+
+
+@dataclass(frozen=True)
+class Status:
+    """One line of `symgru.backends()`."""
+
+    name: str
+    what: str
+    available: bool
+    chosen: bool
+    why: str
+
+    def __str__(self) -> str:
+        mark = "*" if self.chosen else " "
+        return f"{mark} {self.name:12} {'yes' if self.available else 'no':4} {self.why} ({self.what})"
+
+
+def _torch_obstacle(request: Request) -> str | None:
+    return None if request.dtype.is_floating_point else f"it computes floating point, not {request.dtype}"
+
+
+def _triton_obstacle(request: Request) -> str | None:
+    if request.device.type != "cuda":
+        return f"it runs on GPU tensors, not on {request.device.type}"
+    return _missing_triton() or _loop_obstacle(request)
+
+
+def _interpreter_obstacle(request: Request) -> str | None:
+    if request.device.type != "cpu":
+        return f"it runs on CPU tensors, not on {request.device.type}"
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        return "the environment variable TRITON_INTERPRET is not 1"
+    if request.dtype == torch.bfloat16:
+        return "Triton's interpreter computes bfloat16 wrongly"
+    return _missing_triton() or _loop_obstacle(request)
+
+
+def _missing_triton() -> str | None:
+    installed = importlib.util.find_spec("triton") is not None
+    return None if installed else 'triton is not installed (pip install "symgru[torch]")'
+
+
+def _loop_obstacle(request: Request) -> str | None:
+    from symgru.kernels.triton import launch
+
+    return launch.obstacle(
+        request.device, request.dtype, request.hidden_size, request.options.reset, request.options.precision
+    )
+
+
+BACKENDS = (
+    Backend("triton", "fused time loops on a GPU", _triton_obstacle),
+    Backend("torch", "emitted tensor operations, any device and dtype", _torch_obstacle),
+    Backend("interpreter", "the Triton loops run by Triton's interpreter, for tests", _interpreter_obstacle),
+)
+_AUTOMATIC = ("triton", "torch")
+
+
+def choose(request: Request) -> str:
+    """The name of the backend that serves a request.
+
+    Raises:
+        BackendError: the backend asked for is unknown or cannot serve it.
+    """
+    known = {backend.name: backend for backend in BACKENDS}
+    asked = request.options.backend
+    if asked == "auto":
+        able = [name for name in _AUTOMATIC if known[name].obstacle(request) is None]
+        if not able:
+            raise BackendError(f"no backend can serve the call: {known['torch'].obstacle(request)}")
+        return able[0]
+    if asked not in known:
+        raise BackendError(f"backend must be auto, {', '.join(known)}, but is {asked!r}")
+    obstacle = known[asked].obstacle(request)
+    if obstacle is not None:
+        able = [backend.name for backend in BACKENDS if backend.obstacle(request) is None]
+        advice = f"backend {able[0]!r} can" if able else "no other backend can either"
+        raise BackendError(f"backend {asked!r} cannot serve this call: {obstacle}; {advice}")
+    return asked
+
+
+def backends(
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+    hidden_size: int = 64,
+    reset: str = "after",
+) -> tuple[Status, ...]:
+    """Which backends can serve a call of this kind, which one `backend="auto"` takes, and why.
+
+    Args:
+        device: Of the tensors; the first GPU if there is one, else the CPU.
+        dtype: Of the tensors.
+        hidden_size: H.
+        reset: before, after or whole.
+    """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    request = Request(torch.device(device), dtype, hidden_size, Options(reset=reset))
+    chosen = choose(request)
+    lines = []
+    for backend in BACKENDS:
+        obstacle = backend.obstacle(request)
+        why = obstacle or ("taken by auto" if backend.name == chosen else "can serve it if asked for")
+        lines.append(Status(backend.name, backend.what, obstacle is None, backend.name == chosen, why))
+    return tuple(lines)

@@ -1,0 +1,93 @@
+"""The functional GRU: batched, unbatched and packed input in front of a stack of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from symgru.torch_api.errors import ShapeError
+from symgru.torch_api.options import Options
+from symgru.torch_api.stack import Stack
+
+
+def gru(
+    input: Tensor | PackedSequence,
+    hx: Tensor | None,
+    weights: Sequence[Tensor],
+    *,
+    bias: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    training: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+    polarity: str = "keep",
+    reset: str = "after",
+    backend: str = "auto",
+    precision: str = "ieee",
+) -> tuple[Tensor | PackedSequence, Tensor]:
+    """A multi-layer GRU over a sequence.
+
+    Args:
+        input: [T, B, I], or [B, T, I] if batch_first, or [T, I] unbatched, or a PackedSequence.
+        hx: Initial states [L·D, B, H] ([L·D, H] unbatched), D = 2 if bidirectional, else 1; zeros if None.
+        weights: For each layer and direction weight_ih [3H, I or D·H], weight_hh [3H, H] and, with bias,
+            bias_ih [3H] and bias_hh [3H]; rows in the order r, z, n, as in torch.nn.GRU.
+        bias: Whether biases are among the weights.
+        num_layers: L.
+        dropout: Probability of zeroing an output between layers, while training.
+        training: Whether dropout is active.
+        bidirectional: Whether every layer also runs backwards in time.
+        batch_first: Whether batch comes before time in input and output.
+        polarity: keep, h' = z⊙h + (1−z)⊙n, or update, h' = (1−z)⊙h + z⊙n.
+        reset: after, before or whole: where the reset gate acts, see `symgru.equations.Reset`.
+        backend: auto, torch, triton or interpreter, see `symgru.backends()`.
+        precision: Of float32 products in Triton loops: ieee, tf32 or tf32x3.
+    Returns:
+        The outputs of the last layer, [T, B, D·H] in the layout of the input, and the final states
+        [L·D, B, H]. They share no memory.
+    Raises:
+        ShapeError, DtypeError, DeviceError: an argument does not fit the others.
+        BackendError: the backend does not exist or cannot serve the call.
+        ValueError: a keyword is none of its choices.
+    """
+    options = Options(polarity, reset, backend, precision)
+    stack = Stack(
+        tuple(weights), bias, num_layers, 2 if bidirectional else 1, dropout if training else 0.0, options
+    )
+    if isinstance(input, PackedSequence):
+        return _packed(stack, input, hx)
+    if input.dim() not in (2, 3):
+        raise ShapeError(f"input must be [T, B, I] or unbatched [T, I], but has shape {list(input.shape)}")
+    if input.dim() == 2:
+        return _unbatched(stack, input, hx)
+    x = input.transpose(0, 1) if batch_first else input
+    output, last = stack(x, hx, None)
+    return (output.transpose(0, 1) if batch_first else output), last
+
+
+def _unbatched(stack: Stack, input: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:
+    if hx is not None and hx.dim() != 2:
+        raise ShapeError(
+            f"for unbatched input the initial state must be [L·D, H], but has shape {list(hx.shape)}"
+        )
+    output, last = stack(input.unsqueeze(1), None if hx is None else hx.unsqueeze(1), None)
+    return output.squeeze(1), last.squeeze(1)
+
+
+def _packed(stack: Stack, input: PackedSequence, hx: Tensor | None) -> tuple[PackedSequence, Tensor]:
+    """Padded to [T, B, I] with a mask; the state of a finished sequence is kept."""
+    data, batch_sizes, order, inverse = input
+    x, lengths = pad_packed_sequence(PackedSequence(data, batch_sizes))
+    if hx is not None and order is not None:
+        hx = hx.index_select(1, order)
+    steps = torch.arange(x.shape[0], device=x.device)
+    valid = (steps.unsqueeze(1) < lengths.to(x.device)).unsqueeze(-1)
+    output, last = stack(x, hx, valid)
+    packed = pack_padded_sequence(output, lengths)
+    if inverse is not None:
+        last = last.index_select(1, inverse)
+    return PackedSequence(packed.data, batch_sizes, order, inverse), last

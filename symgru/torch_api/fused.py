@@ -1,0 +1,112 @@
+"""The fused Triton loops as one registered operator, so that `vmap` and `torch.compile` see through it.
+
+The operator takes tensors with a leading axis of groups G, one recurrent matrix each; under `vmap` the mapped
+axis becomes groups. It has no derivative of its own: it runs inside the emitted passes, which are the
+derivatives of each other, and differentiating it again raises.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symgru.kernels.passes import Pass
+from symgru.kernels.scan import last
+from symgru.torch_api.errors import BackendError
+from symgru.torch_api.options import Options
+
+
+def fused_scan(pass_: Pass, name: str, values: dict[str, Tensor], options: Options) -> None:
+    """`symgru.kernels.scan.scan` by a fused loop: same reads, same writes."""
+    sequences = [values[s].unsqueeze(0) for s in pass_.sequences]
+    parameters = [values[p].unsqueeze(0) for p in pass_.parameters]
+    ((entering, leaving),) = pass_.carry
+    lengths = "valid" in values
+    results = loop(
+        sequences, parameters, values[entering].unsqueeze(0), options.cell, name, lengths, options.precision
+    )
+    for stored, result in zip((*pass_.stored, last(leaving)), results, strict=True):
+        values[stored] = result.squeeze(0)
+
+
+@torch.library.custom_op("symgru::loop", mutates_args=())
+def loop(
+    sequences: list[Tensor],
+    parameters: list[Tensor],
+    carried: Tensor,
+    cell: str,
+    name: str,
+    lengths: bool,
+    precision: str,
+) -> list[Tensor]:
+    """Stored sequences [G, T, B, H] of an emitted pass and the last carried value [G, B, H].
+
+    Args:
+        sequences: [G, T, B, H], or [G, T, B, 1] for a mask, in the order of `Pass.sequences`.
+        parameters: [G, ...], in the order of `Pass.parameters`.
+        carried: First carried value, [G, B, H].
+        cell, name, lengths: Which pass of which emitted cell.
+        precision: Of float32 products.
+    """
+    from symgru.kernels.triton.scan import scan
+
+    pass_, stages = _emitted(cell, name, lengths)
+    ((entering, leaving),) = pass_.carry
+    values = dict(zip(pass_.sequences, sequences, strict=True))
+    values |= dict(zip(pass_.parameters, parameters, strict=True))
+    values[entering] = carried
+    scan(pass_, stages, values, precision)
+    return [values[n] for n in (*pass_.stored, last(leaving))]
+
+
+def _emitted(cell: str, name: str, lengths: bool) -> tuple[Pass, Any]:
+    from importlib import import_module
+
+    suffix = f"{cell}{'_lengths' if lengths else ''}"
+    module = import_module(f"symgru.kernels.generated.torch_{suffix}")
+    return getattr(module, name.upper()), import_module(f"symgru.kernels.generated.triton_{suffix}")
+
+
+@loop.register_fake
+def _(
+    sequences: list[Tensor],
+    parameters: list[Tensor],
+    carried: Tensor,
+    cell: str,
+    name: str,
+    lengths: bool,
+    precision: str,
+) -> list[Tensor]:
+    pass_, _ = _emitted(cell, name, lengths)
+    states = sequences[0].new_empty(sequences[0].shape)
+    return [torch.empty_like(states) for _ in pass_.stored] + [torch.empty_like(carried)]
+
+
+@loop.register_vmap
+def _(info: Any, in_dims: Any, *arguments: Any) -> tuple[list[Tensor], Any]:
+    """Mapped axis and groups become one axis; what is not mapped is repeated."""
+    size: int = info.batch_size
+    sequences, parameters, carried, *rest = arguments
+    folded = [
+        [_fold(t, dim, size) for t, dim in zip(tensors, dims, strict=True)]
+        for tensors, dims in zip(
+            (sequences, parameters, [carried]), (in_dims[0], in_dims[1], [in_dims[2]]), strict=True
+        )
+    ]
+    results = loop(folded[0], folded[1], folded[2][0], *rest)
+    return [r.unflatten(0, (size, -1)) for r in results], [0] * len(results)
+
+
+def _fold(tensor: Tensor, dim: int | None, size: int) -> Tensor:
+    mapped = tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+    return mapped.flatten(0, 1)
+
+
+def _refuse(ctx: Any, *gradients: Any) -> Any:
+    raise BackendError(
+        "the fused Triton loops can be differentiated once: expected a first derivative, but a higher "
+        "one was asked for; backend 'torch' has derivatives of any order"
+    )
+
+
+loop.register_autograd(_refuse)

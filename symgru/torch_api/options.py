@@ -1,0 +1,39 @@
+"""Which model and which code: the settings of a layer that are not tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+POLARITIES = ("keep", "update")
+RESETS = ("before", "after", "whole")
+PRECISIONS = ("ieee", "tf32", "tf32x3")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Convention and execution of a GRU layer.
+
+    Attributes:
+        polarity: keep, h' = z⊙h + (1−z)⊙n, or update, h' = (1−z)⊙h + z⊙n.
+        reset: before, n = tanh(Wx + U(r⊙h)); after, n = tanh(Wx + r⊙(Uh + c)); whole, n = tanh(r⊙(Wx + Uh)).
+        backend: auto, torch, triton or interpreter.
+        precision: of float32 products in the Triton loops: ieee, tf32 or tf32x3.
+    Raises:
+        ValueError: a value is none of these.
+    """
+
+    polarity: str = "keep"
+    reset: str = "after"
+    backend: str = "auto"
+    precision: str = "ieee"
+
+    def __post_init__(self) -> None:
+        for name, known in (("polarity", POLARITIES), ("reset", RESETS), ("precision", PRECISIONS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, but is {value!r}")
+
+    @property
+    def cell(self) -> str:
+        """Name of the emitted modules."""
+        return f"gru_{self.polarity}_{self.reset}"
