@@ -11,6 +11,7 @@ The adjoint of each kind of statement is made of the same kinds:
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain, count
 
 import sympy as sp
 
@@ -127,7 +128,8 @@ class _Adjoint:
         if expression.is_Symbol:
             return expression
         if expression not in self._named:
-            symbol = sp.Symbol(name, real=True)
-            self.statements.append(Pointwise(symbol, expression))
-            self._named[expression] = symbol
+            taken = {str(s) for s in self._named.values()}
+            fresh = next(n for n in chain([name], (f"{name}_{i}" for i in count(2))) if n not in taken)
+            self._named[expression] = sp.Symbol(fresh, real=True)
+            self.statements.append(Pointwise(self._named[expression], expression))
         return self._named[expression]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sympy as sp
+from sympy.core.function import ArgumentIndexError
 
 
 class sigmoid(sp.Function):  # named as the field writes it, like sympy.tanh
@@ -17,7 +18,7 @@ class sigmoid(sp.Function):  # named as the field writes it, like sympy.tanh
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """dσ(a)/da = σ(a)·σ(−a)."""
         if argindex != 1:
-            raise sp.ArgumentIndexError(self, argindex)
+            raise ArgumentIndexError(self, argindex)
         argument = self.args[0]
         return sigmoid(argument) * sigmoid(-argument)
 
@@ -38,7 +39,7 @@ class select(sp.Function):
     """select(condition, chosen, otherwise): `chosen` where the condition is true, `otherwise` elsewhere.
 
     The condition is a value of its own (a mask), not an expression of the others, so the
-    derivative with respect to it does not exist and asking for it raises.
+    derivative with respect to it does not exist: `Partials` leaves masks out, and fdiff raises.
     """
 
     nargs = 3
@@ -55,7 +56,7 @@ class select(sp.Function):
             return select(condition, sp.S.One, sp.S.Zero)
         if argindex == 3:
             return select(condition, sp.S.Zero, sp.S.One)
-        raise sp.ArgumentIndexError(self, argindex)
+        raise ArgumentIndexError(self, argindex)
 
 
 def reflect_sigmoid(expression: sp.Expr) -> sp.Expr:

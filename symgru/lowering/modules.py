@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import sympy as sp
 
@@ -31,17 +31,25 @@ def passes(cell: Cell) -> dict[str, Schedule]:
     return {name: schedule(each) for name, each in loops.items()}
 
 
-def torch_module(cell: Cell, layout: Layout = TORCH_GRU) -> str:
-    """Source of a module with FORWARD, BACKWARD and TANGENT, each a `symgru.kernels.passes.Pass`."""
+def torch_module(
+    cell: Cell, layout: Layout = TORCH_GRU, scheduled: Mapping[str, Schedule] | None = None
+) -> str:
+    """Source of a module with FORWARD, BACKWARD and TANGENT, each a `symgru.kernels.passes.Pass`.
+
+    Args:
+        cell: What the module computes.
+        layout: How parameters are stored.
+        scheduled: The passes by name; those of the cell if None.
+    """
     parts = [
         f'"""{cell.title}: forward, backward and tangent pass in tensor operations.\n\n{NOTICE}\n"""\n',
         "import torch\n\nfrom ..passes import Pass, Phase\n"
         "from ..tensor_ops import outer, product, product_transposed, rows, total\n",
     ]
-    for name, scheduled in passes(cell).items():
-        functions = torch_functions(name, scheduled, layout)
+    for name, schedule_ in (scheduled or passes(cell)).items():
+        functions = torch_functions(name, schedule_, layout)
         parts += [f"\n{function.source}" for function in functions]
-        parts.append(f"\n{_pass_literal(name, scheduled, functions, layout)}")
+        parts.append(f"\n{_pass_literal(name, schedule_, functions, layout)}")
     return "\n".join(parts)
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import sympy as sp
 from sympy.printing.codeprinter import CodePrinter
+from sympy.printing.precedence import PRECEDENCE
 
 
 class LoweringError(ValueError):
@@ -27,13 +28,31 @@ class TensorPrinter(CodePrinter):
     def __init__(self) -> None:
         super().__init__({"order": "lex", "full_prec": False})
 
-    def _print_Function(self, expr: sp.Function) -> str:
-        name = type(expr).__name__
-        if name not in self.functions:
+    def doprint(self, expr: sp.Expr) -> str:
+        """Source of the expression.
+
+        Raises:
+            LoweringError: a node without code; the message names it.
+        """
+        for node in sp.preorder_traversal(expr):
+            self._check(node)
+        return str(self._print(expr))
+
+    def _check(self, node: sp.Basic) -> None:
+        name = type(node).__name__
+        if isinstance(node, sp.Pow) and not (node.exp.is_Integer and 2 <= node.exp <= 4):
             raise LoweringError(
-                f"{self.language} has no function {name}; known are {', '.join(self.functions)}"
+                f"{self.language} has no power {node}; known are integer exponents from 2 to 4"
             )
-        return f"{self.functions[name]}({', '.join(self._print(a) for a in expr.args)})"
+        if isinstance(node, sp.Function) and name not in self.functions:
+            known = ", ".join(self.functions)
+            raise LoweringError(f"{self.language} has no function {name}; known are {known}")
+        if not isinstance(node, sp.Symbol | sp.Rational | sp.Add | sp.Mul | sp.Pow | sp.Function):
+            raise LoweringError(f"{self.language} has no code for {name}: {node}")
+
+    def _print_Function(self, expr: sp.Function) -> str:
+        arguments = ", ".join(self._print(a) for a in expr.args)
+        return f"{self.functions[type(expr).__name__]}({arguments})"
 
     _print_tanh = _print_Function
 
@@ -44,24 +63,10 @@ class TensorPrinter(CodePrinter):
         return f"{int(expr)}.0"
 
     def _print_Rational(self, expr: sp.Rational) -> str:
-        return f"({int(expr.p)}.0 / {int(expr.q)}.0)"
+        return f"{int(expr.p)}.0/{int(expr.q)}.0"
 
     def _print_Pow(self, expr: sp.Pow) -> str:
-        base, exponent = expr.args
-        if not (exponent.is_Integer and 2 <= exponent <= 4):
-            raise LoweringError(
-                f"{self.language} has no power {expr}; known are integer exponents from 2 to 4"
-            )
-        return "*".join([self.parenthesize(base, 55)] * int(exponent))
-
-    def emptyPrinter(self, expr: object) -> str:
-        """Refuse what has no code."""
-        raise LoweringError(f"{self.language} has no code for {type(expr).__name__}: {expr}")
-
-    _print_not_supported = emptyPrinter
-
-    def _format_code(self, lines: list[str]) -> list[str]:
-        return lines
+        return "*".join([self.parenthesize(expr.base, PRECEDENCE["Mul"] + 1)] * int(expr.exp))
 
 
 class TorchPrinter(TensorPrinter):
