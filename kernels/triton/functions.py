@@ -6,7 +6,7 @@ import triton.language as tl
 
 @triton.jit
 def sigmoid(a):
-    """σ(a) from e = exp(−|a|): 1/(1+e) for a ≥ 0, e/(1+e) else. sigmoid(−a) shares e and is the exact mirror."""
+    """σ(a) from e = exp(−|a|): 1/(1+e) for a ≥ 0, e/(1+e) else; sigmoid(−a) shares e, the exact mirror."""
     e = tl.exp(-tl.abs(a))
     return tl.where(a >= 0, 1.0, e) / (1.0 + e)
 

@@ -1,8 +1,12 @@
 """Triton source code of the pointwise parts of a scheduled loop.
 
-The matrix products of a step split its pointwise statements into stages: stage 0 needs no product of this
-step, stage k needs the products of stage k − 1. Each stage becomes one `@triton.jit` function on tiles;
-loops, products and barriers are written by hand around them (`kernels/triton`).
+The matrix products of a step split its pointwise statements into stages: stage 0 needs no product of
+this step, stage k needs the products of stage k − 1. Each stage becomes one `@triton.jit` function on
+tiles; loops, products and barriers are written by hand around them (`kernels/triton`).
+
+Arguments come in three groups, each sorted by name: the sequences, the parameters, and what the loop
+computes. So a loop that has its pointers as tuples hands over the first two groups by position, whatever they
+are called and however many there are, and writes out the third by keyword.
 """
 
 from __future__ import annotations
@@ -24,13 +28,14 @@ def triton_functions(name: str, schedule: Schedule) -> tuple[Function, ...]:
     """One function for every stage of the inside of the loop that has pointwise statements."""
     stages = _stages(schedule.inside)
     kept = {leaving for _, leaving in schedule.loop.carry} | set(schedule.stored)
+    outside = (set(schedule.sequences), set(schedule.parameters))
     functions = []
     for number in range(max(stages.values()) + 1):
         own = [s for s in schedule.inside if stages[s.target] == number and isinstance(s, Pointwise)]
         if own:
             others = [s for s in schedule.inside if s not in own]
             wanted = {s for statement in others for s in statement.reads} | kept
-            functions.append(_stage_function(f"{name}_stage_{number}", own, wanted))
+            functions.append(_stage_function(f"{name}_stage_{number}", own, wanted, outside))
     return tuple(functions)
 
 
@@ -42,9 +47,17 @@ def _stages(statements: Sequence[Statement]) -> dict[sp.Symbol, int]:
     return stages
 
 
-def _stage_function(name: str, statements: Sequence[Pointwise], wanted: set[sp.Symbol]) -> Function:
+def _stage_function(
+    name: str,
+    statements: Sequence[Pointwise],
+    wanted: set[sp.Symbol],
+    outside: tuple[set[sp.Symbol], set[sp.Symbol]],
+) -> Function:
     defined = {s.target for s in statements}
-    reads = tuple(sorted({str(s) for statement in statements for s in statement.reads - defined}))
+    read = {s for statement in statements for s in statement.reads - defined}
+    sequences, parameters = (read & group for group in outside)
+    computed = read - sequences - parameters
+    reads = tuple(str(s) for group in (sequences, parameters, computed) for s in sorted(group, key=str))
     writes = tuple(str(s.target) for s in statements if s.target in wanted)
     source = [
         "@triton.jit",
