@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -81,9 +81,11 @@ def _missing_triton() -> str | None:
 def _loop_obstacle(request: Request) -> str | None:
     from symgru.kernels.triton import launch
 
-    return launch.obstacle(
-        request.device, request.dtype, request.hidden_size, request.options.reset, request.options.precision
+    options = request.options
+    why: str | None = launch.obstacle(
+        request.device, request.dtype, request.hidden_size, options.reset, options.precision
     )
+    return why
 
 
 BACKENDS = (
@@ -115,6 +117,16 @@ def choose(request: Request) -> str:
         advice = f"backend {able[0]!r} can" if able else "no other backend can either"
         raise BackendError(f"backend {asked!r} cannot serve this call: {obstacle}; {advice}")
     return asked
+
+
+def resolve(options: Options, x: torch.Tensor, weight_hh: torch.Tensor) -> Options:
+    """The options with the name of the backend that serves x [..., I] and weight_hh [3H, H].
+
+    Raises:
+        BackendError: see `choose`.
+    """
+    request = Request(x.device, x.dtype, weight_hh.shape[-1], options)
+    return replace(options, backend=choose(request))
 
 
 def backends(

@@ -1,4 +1,4 @@
-"""The fused Triton loops as one registered operator, so that `vmap` and `torch.compile` see through it.
+"""The fused Triton loops as a registered operator, so that `vmap` and `torch.compile` see through it.
 
 The operator takes tensors with a leading axis of groups G, one recurrent matrix each; under `vmap` the mapped
 axis becomes groups. It has no derivative of its own: it runs inside the emitted passes, which are the
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from symgru.kernels.passes import Pass
 from symgru.kernels.scan import last
+from symgru.kernels.tensor_ops import compute_dtype
 from symgru.torch_api.errors import BackendError
 from symgru.torch_api.options import Options
 
@@ -19,14 +20,19 @@ from symgru.torch_api.options import Options
 def fused_scan(pass_: Pass, name: str, values: dict[str, Tensor], options: Options) -> None:
     """`symgru.kernels.scan.scan` by a fused loop: same reads, same writes."""
     sequences = [values[s].unsqueeze(0) for s in pass_.sequences]
-    parameters = [values[p].unsqueeze(0) for p in pass_.parameters]
+    parameters = [_parameter(values[p]).unsqueeze(0) for p in pass_.parameters]
     ((entering, leaving),) = pass_.carry
     lengths = "valid" in values
-    results = loop(
-        sequences, parameters, values[entering].unsqueeze(0), options.cell, name, lengths, options.precision
-    )
+    tensors = (*sequences, *parameters, values[entering].unsqueeze(0))
+    which = (len(sequences), options.cell, name, lengths, options.precision)
+    results: tuple[Tensor, ...] = Once.apply(*which, *tensors)  # type: ignore[no-untyped-call]  # torch has none
     for stored, result in zip((*pass_.stored, last(leaving)), results, strict=True):
         values[stored] = result.squeeze(0)
+
+
+def _parameter(value: Tensor) -> Tensor:
+    """Matrices as they are stored, for the products; biases in the dtype of pointwise work."""
+    return value if value.dim() > 1 else value.to(compute_dtype(value.dtype))
 
 
 @torch.library.custom_op("symgru::loop", mutates_args=())
@@ -102,11 +108,36 @@ def _fold(tensor: Tensor, dim: int | None, size: int) -> Tensor:
     return mapped.flatten(0, 1)
 
 
-def _refuse(ctx: Any, *gradients: Any) -> Any:
-    raise BackendError(
+class Once(torch.autograd.Function):
+    """The operator for autograd: its results have no derivative, and asking for one says who has it."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        count: int, cell: str, name: str, lengths: bool, precision: str, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Results of `loop`; the first `count` tensors are the sequences, the last is the carried value."""
+        sequences, parameters = list(tensors[:count]), list(tensors[count:-1])
+        return tuple(loop(sequences, parameters, tensors[-1], cell, name, lengths, precision))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Nothing is kept."""
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """Refuse."""
+        raise _refusal()
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        """Refuse."""
+        raise _refusal()
+
+
+def _refusal() -> BackendError:
+    return BackendError(
         "the fused Triton loops can be differentiated once: expected a first derivative, but a higher "
         "one was asked for; backend 'torch' has derivatives of any order"
     )
-
-
-loop.register_autograd(_refuse)

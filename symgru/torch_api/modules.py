@@ -185,12 +185,14 @@ class GRUCell(nn.Module):
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self.polarity, self.reset = options.polarity, options.reset
         self.backend, self.precision = options.backend, options.precision
-        rows, factory = 3 * hidden_size, {"device": device, "dtype": dtype}
-        self.weight_ih = nn.Parameter(torch.empty(rows, input_size, **factory))  # type: ignore[arg-type]
-        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size, **factory))  # type: ignore[arg-type]
+        rows = 3 * hidden_size
+
+        def parameter(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+
+        self.weight_ih, self.weight_hh = parameter(rows, input_size), parameter(rows, hidden_size)
         for name in ("bias_ih", "bias_hh"):
-            value = nn.Parameter(torch.empty(rows, **factory)) if bias else None  # type: ignore[arg-type]
-            self.register_parameter(name, value)
+            self.register_parameter(name, parameter(rows) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -1,7 +1,8 @@
 """The layer as registered operators, for `torch.compile` and `torch.export`.
 
 In eager mode the layer is an `autograd.Function` (`layer.Layer`), which has all functional transforms. A
-tracer would unroll its time loop; as an operator the layer is one node of the graph, whatever T.
+tracer would unroll its time loop; as an operator the layer is one node of the graph, whatever T. The backend
+is chosen when the operator runs.
 """
 
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symgru.torch_api.backends import resolve
 from symgru.torch_api.layer import NAMES, layer_backward, layer_forward
 from symgru.torch_api.options import Options
 
@@ -28,7 +30,7 @@ def layer(
     precision: str,
 ) -> tuple[Tensor, Tensor]:
     """States [T, B, H] and last state [B, H]; arguments as in `symgru.torch_api.layer`."""
-    options = Options(polarity, reset, backend, precision)
+    options = resolve(Options(polarity, reset, backend, precision), x, weight_hh)
     return layer_forward((x, h0, weight_ih, weight_hh, bias, c_n, valid), options)
 
 
@@ -50,7 +52,7 @@ def layer_vjp(
     precision: str,
 ) -> list[Tensor]:
     """Cotangents of x, h0, weight_ih, weight_hh, bias, and of c_n if there is one."""
-    options = Options(polarity, reset, backend, precision)
+    options = resolve(Options(polarity, reset, backend, precision), x, weight_hh)
     gradients = layer_backward(
         d_states, d_last, (x, h0, weight_ih, weight_hh, bias, c_n, valid), states, options
     )

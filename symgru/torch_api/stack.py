@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from symgru.torch_api.backends import Request, choose
+from symgru.torch_api.backends import resolve
 from symgru.torch_api.check import (
     autocast_dtype,
     check_alike,
@@ -39,8 +38,8 @@ class Stack:
         expected = layers * directions * per_direction
         if len(weights) != expected:
             raise ShapeError(
-                f"expected {expected} weights ({layers} layers, {directions} directions, {per_direction} each), "
-                f"but got {len(weights)}"
+                f"expected {expected} weights ({layers} layers, {directions} directions, "
+                f"{per_direction} each), but got {len(weights)}"
             )
         self._groups = [weights[i : i + per_direction] for i in range(0, len(weights), per_direction)]
         self._layers, self._directions, self._dropout, self._options = layers, directions, dropout, options
@@ -49,7 +48,7 @@ class Stack:
         check_weights(weights, _expected(self._input_size, self._hidden_size, layers, directions, bias))
 
     def __call__(self, x: Tensor, hx: Tensor | None, valid: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Outputs [T, B, D·H] and final states [L·D, B, H] for x [T, B, I]; valid [T, B, 1] masks steps."""
+        """Outputs [T, B, D·H], final states [L·D, B, H]; x is [T, B, I], the mask valid [T, B, 1]."""
         check_floating(x)
         check_input(x, self._input_size)
         shape = (self._layers * self._directions, x.shape[1], self._hidden_size)
@@ -66,8 +65,7 @@ class Stack:
         self, x: Tensor, hx: Tensor, valid: Tensor | None, groups: Sequence[tuple[Tensor, ...]]
     ) -> tuple[Tensor, Tensor]:
         check_alike(groups[0][0], "weight_ih_l0", input=x, hx=hx)
-        request = Request(x.device, x.dtype, self._hidden_size, self._options)
-        options = replace(self._options, backend=choose(request))
+        options = self._options if torch.compiler.is_compiling() else resolve(self._options, x, groups[0][1])
         finals = []
         for index in range(self._layers):
             if index > 0 and self._dropout > 0:
