@@ -1,0 +1,176 @@
+"""The lemmas that proofs may use, each checked from the definition of what it is about.
+
+Functions are rewritten with exp. Contraction, outer product and sum are written out as sums over units,
+or over the steps and examples, of a number that stays symbolic: so they hold for every size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import sympy as sp
+
+from symgru.equations import sigmoid
+from symgru.proof.theorem import ProofError
+
+
+class Tanh(sp.Function):
+    """tanh without SymPy's automatic tanh(−a) = −tanh(a), so that using that fact is a visible step."""
+
+    nargs = 1
+
+    def _eval_rewrite_as_exp(self, argument: sp.Expr, **_: object) -> sp.Expr:
+        return (sp.exp(argument) - sp.exp(-argument)) / (sp.exp(argument) + sp.exp(-argument))
+
+    def _sympystr(self, printer: sp.StrPrinter) -> str:
+        return f"tanh({printer.doprint(self.args[0])})"
+
+
+Case = tuple[tuple[sp.Symbol, sp.Expr], ...]
+
+
+@dataclass(frozen=True)
+class Lemma:
+    """An identity, left = right.
+
+    Attributes:
+        name: How steps refer to it.
+        statement, latex: For reading.
+        left, right: Both sides. A lemma f(−a) = … is used as a rule that rewrites its left side.
+        cases: Values for which it is claimed, one set of substitutions each; by default all real values.
+    """
+
+    name: str
+    statement: str
+    latex: str
+    left: sp.Expr
+    right: sp.Expr
+    cases: tuple[Case, ...] = ((),)
+
+    def residual(self) -> sp.Expr:
+        """Left minus right from the definitions, simplified: zero, or the first case that is not."""
+        for case in self.cases:
+            difference = (self.left - self.right).xreplace(dict(case)).rewrite(sp.exp)
+            remainder = sp.simplify(sp.expand(difference))
+            if remainder != 0:
+                return remainder
+        return sp.S.Zero
+
+
+@cache
+def check(lemma: Lemma) -> Lemma:
+    """The lemma, if it holds.
+
+    Raises:
+        ProofError: left and right differ.
+    """
+    residual = lemma.residual()
+    if residual != 0:
+        raise ProofError(f"lemma '{lemma.name}' does not hold: {lemma.left} - ({lemma.right}) is {residual}")
+    return lemma
+
+
+A, B, M = sp.symbols("a b m", real=True)
+
+SIGMOID_REFLECTION = Lemma(
+    "sigmoid reflection",
+    "σ(−a) = 1 − σ(a), because 1/(1 + eᵃ) = 1 − 1/(1 + e⁻ᵃ)",
+    r"\sigma(-a) = 1 - \sigma(a)",
+    sigmoid(-A),
+    1 - sigmoid(A),
+)
+TANH_ODD = Lemma(
+    "tanh is odd",
+    "tanh(−a) = −tanh(a)",
+    r"\tanh(-a) = -\tanh(a)",
+    Tanh(-A),
+    -Tanh(A),
+)
+SELECTION = Lemma(
+    "selection by a mask",
+    "select(m, a, b) = m a + (1 − m) b for a mask m of 0 and 1",
+    r"\mathrm{select}(m, a, b) = m\,a + (1 - m)\,b",
+    sp.Piecewise((A, sp.Eq(M, 1)), (B, True)),
+    M * A + (1 - M) * B,
+    cases=(((M, sp.S.Zero),), ((M, sp.S.One),)),
+)
+COMPLEMENT_POSITIVE = Lemma(
+    "complementary gate",
+    "1 − σ(a) = 1/(1 + eᵃ), which is positive",
+    r"1 - \sigma(a) = \frac{1}{1 + e^{a}} > 0",
+    1 - sigmoid(A),
+    1 / (1 + sp.exp(A)),
+)
+TANH_INCREASING = Lemma(
+    "tanh is increasing",
+    "tanh′(a) = 4/(eᵃ + e⁻ᵃ)², which is positive: tanh takes no value twice",
+    r"\tanh'(a) = \frac{4}{(e^{a} + e^{-a})^2} > 0",
+    sp.diff(Tanh(A).rewrite(sp.exp), A),
+    4 / (sp.exp(A) + sp.exp(-A)) ** 2,
+)
+TANH_BY_EXP = Lemma(
+    "tanh by one exponential",
+    "tanh(a) = 1 − 2/(1 + e²ᵃ), the form that interval arithmetic evaluates",
+    r"\tanh(a) = 1 - \frac{2}{1 + e^{2a}}",
+    Tanh(A),
+    1 - 2 / (1 + sp.exp(2 * A)),
+)
+
+_SIZE = sp.Symbol("n", integer=True, positive=True)
+_I, _J = sp.symbols("i j", integer=True)
+_W, _V, _X, _Y = (sp.IndexedBase(name) for name in ("W", "V", "x", "y"))
+
+
+def _over(summand: sp.Expr) -> sp.Expr:
+    return sp.Sum(summand, (_J, 1, _SIZE))
+
+
+def _bilinear(left: tuple[sp.Expr, sp.Expr], right: tuple[sp.Expr, sp.Expr]) -> tuple[sp.Expr, sp.Expr]:
+    """Both sides of f(a·u₁ + u₂, b·v₁ + v₂) = ab f(u₁, v₁) + a f(u₁, v₂) + b f(u₂, v₁) + f(u₂, v₂)."""
+    (u_1, u_2), (v_1, v_2) = left, right
+    whole = _over((A * u_1 + u_2) * (B * v_1 + v_2))
+    parts = A * B * _over(u_1 * v_1) + A * _over(u_1 * v_2) + B * _over(u_2 * v_1) + _over(u_2 * v_2)
+    return whole, parts
+
+
+CONTRACTION_BILINEAR = Lemma(
+    "contraction is bilinear",
+    "(aW + V)(bx + y) = ab Wx + a Wy + b Vx + Vy, so (−W)x = W(−x) = −(Wx), for every number of units",
+    r"\textstyle\sum_j (aW_{ij} + V_{ij})(bx_j + y_j) = ab\,(Wx)_i + a\,(Wy)_i + b\,(Vx)_i + (Vy)_i",
+    *_bilinear((_W[_I, _J], _V[_I, _J]), (_X[_J], _Y[_J])),
+)
+TRANSPOSED_BILINEAR = Lemma(
+    "transposed contraction is bilinear",
+    "(aW + V)ᵀ(bx + y) = ab Wᵀx + a Wᵀy + b Vᵀx + Vᵀy, for every number of units",
+    r"\textstyle\sum_j (aW_{ji} + V_{ji})(bx_j + y_j) = "
+    r"ab\,(W^\top x)_i + a\,(W^\top y)_i + b\,(V^\top x)_i + (V^\top y)_i",
+    *_bilinear((_W[_J, _I], _V[_J, _I]), (_X[_J], _Y[_J])),
+)
+OUTER_BILINEAR = Lemma(
+    "outer product is bilinear",
+    "Σ (au + v)(bx + y)ᵀ = ab Σuxᵀ + a Σuyᵀ + b Σvxᵀ + Σvyᵀ, summed over any number of steps and examples",
+    r"\textstyle\sum_t (au_t + v_t)(bx_t + y_t)^\top = "
+    r"ab \sum_t u_t x_t^\top + a \sum_t u_t y_t^\top + b \sum_t v_t x_t^\top + \sum_t v_t y_t^\top",
+    *_bilinear((_W[_J, _I], _V[_J, _I]), (_X[_J], _Y[_J])),
+)
+SUM_LINEAR = Lemma(
+    "sum is linear",
+    "Σ (ax + y) = a Σx + Σy, over any number of steps and examples",
+    r"\textstyle\sum_t (a x_t + y_t) = a \sum_t x_t + \sum_t y_t",
+    _over(A * _X[_J] + _Y[_J]),
+    A * _over(_X[_J]) + _over(_Y[_J]),
+)
+
+LEMMAS: tuple[Lemma, ...] = (
+    SIGMOID_REFLECTION,
+    TANH_ODD,
+    SELECTION,
+    COMPLEMENT_POSITIVE,
+    TANH_INCREASING,
+    TANH_BY_EXP,
+    CONTRACTION_BILINEAR,
+    TRANSPOSED_BILINEAR,
+    OUTER_BILINEAR,
+    SUM_LINEAR,
+)

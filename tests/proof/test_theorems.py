@@ -1,0 +1,164 @@
+"""Every theorem is proved, reads well and survives JSON; what is not shown cannot become a theorem."""
+
+import json
+from dataclasses import replace
+
+import mpmath
+import pytest
+import sympy as sp
+
+from symgru.equations import Pointwise, Reset, gru
+from symgru.equations.gru import B_R, C_N, CANDIDATE, H_NEW, U_N
+from symgru.proof import (
+    Interval,
+    ProofError,
+    Refutation,
+    Step,
+    Theorem,
+    Witness,
+    all_theorems,
+    evaluate,
+    intervals,
+    placements_differ,
+    refute,
+)
+from symgru.proof.evaluation import Arithmetic
+from symgru.proof.refutations import SIZES, enclose, fractions
+
+THEOREMS = list(all_theorems())
+TITLES = ("left", "right")
+
+
+@pytest.fixture(params=THEOREMS, ids=[name for name, _ in THEOREMS])
+def proved(request):
+    name, prove = request.param
+    result = prove()
+    assert result.name == name
+    return result
+
+
+def test_a_theorem_is_proved_step_by_step(proved):
+    if isinstance(proved, Refutation):
+        assert proved.witness.gap > sp.Rational(1, 1000)
+    else:
+        assert proved.steps
+        assert all(step.checked and step.claim and step.justification for step in proved.steps)
+        assert proved.assumptions
+
+
+def test_a_theorem_can_be_read(proved):
+    text = proved.to_text()
+    assert text.endswith("∎")
+    assert proved.statement in text
+    for word in ("Contraction", "Tanh", "OuterProduct", "Total"):
+        assert word not in text, f"{word} is a name of the machinery"
+
+
+def test_a_theorem_survives_json(proved):
+    data = json.loads(json.dumps(proved.to_json()))
+    assert data == proved.to_json()
+    assert data["kind"] == type(proved).__name__.lower()
+    assert all(step["checked"] and step["residual"] == "0" for step in data.get("steps", []))
+
+
+def test_names_are_distinct_and_premises_come_first():
+    seen = set()
+    for name, prove in THEOREMS:
+        assert name not in seen
+        assert set(getattr(prove(), "premises", ())) <= seen
+        seen.add(name)
+
+
+def test_every_placement_is_covered():
+    names = {name for name, _ in THEOREMS}
+    for reset in Reset:
+        for ending in ("", "-lengths"):
+            assert {
+                f"keep-is-update-{reset.value}{ending}",
+                f"gradients-mirror-{reset.value}{ending}",
+            } <= names
+
+
+# What is not shown.
+
+
+STEP = Step("1 = 1", "reflexivity", sp.S.Zero)
+THEOREM = Theorem("planted", "a statement", "1 = 1", ("none",), (STEP,), "so it is")
+
+
+def test_an_unchecked_step_makes_no_theorem():
+    with pytest.raises(ProofError, match="planted: '1 = 2' is not shown, residual -1"):
+        replace(THEOREM, steps=(STEP, Step("1 = 2", "wishful thinking", sp.S.NegativeOne)))
+
+
+def test_a_theorem_needs_a_step():
+    with pytest.raises(ProofError, match="expected at least one step"):
+        replace(THEOREM, steps=())
+
+
+def test_equal_programs_are_not_refuted():
+    step = gru("keep", "after").step
+    with pytest.raises(ProofError, match="planted: the outputs of left and right are not told apart"):
+        refute("planted", step, step, TITLES, "", "")
+
+
+def test_intervals_that_touch_are_not_told_apart():
+    half, one = sp.Rational(1, 2), sp.S.One
+    witness = Witness({}, {}, (Interval(sp.S.Zero, half),), (Interval(half, one),), 50)
+    with pytest.raises(ProofError, match="not told apart"):
+        Refutation("planted", "", "", *TITLES, witness)
+
+
+def test_intervals_of_equal_values_overlap():
+    before, after = gru("keep", "before").step, gru("keep", "after").step
+    # No recurrence in the candidate: both placements have one value.
+    values = fractions(dict(after.inputs), SIZES) | {C_N: [sp.S.Zero] * 2, U_N: [[sp.S.Zero] * 2] * 2}
+    for left, right in zip(enclose(before, values), enclose(after, values), strict=True):
+        assert left.lower <= right.upper
+        assert right.lower <= left.upper
+
+
+def test_the_witness_has_distinct_non_zero_values():
+    witness = placements_differ("before", "after").witness
+    numbers = [n for name, value in witness.values.items() if name != "c_n" for n in sp.flatten(value)]
+    assert len(set(numbers)) == len(numbers)
+    assert 0 not in numbers
+    assert witness.values["c_n"] == [0, 0]
+
+
+@pytest.mark.parametrize("reset", Reset)
+def test_intervals_enclose_the_value_at_twice_the_digits(reset):
+    step = gru("keep", reset).step
+    values = fractions(dict(step.inputs), SIZES)
+    with mpmath.workdps(100):
+        exact = Arithmetic(
+            lambda number: mpmath.mpf(int(number.p)) / int(number.q),
+            lambda a: 1 / (1 + mpmath.exp(-a)),
+            mpmath.tanh,
+        )
+        numbers = {s: _map(values[s], exact.number) for s in step.inputs}
+        for interval, number in zip(
+            enclose(step, values), evaluate(step, numbers, exact)[H_NEW], strict=True
+        ):
+            value = sp.Rational(*mpmath.libmp.to_rational(number._mpf_))
+            assert interval.lower < value < interval.upper
+            assert interval.upper - interval.lower < sp.Rational(1, 10**45)
+
+
+def test_decimals_are_rounded_outwards():
+    third = sp.Rational(1, 3)
+    assert Interval(-third, third).to_json(3) == {"lower": "-0.334", "upper": "0.334"}
+    assert Interval(sp.Rational(-1, 8), sp.S.Zero).to_json(2) == {"lower": "-0.13", "upper": "0.00"}
+
+
+def test_evaluation_names_what_it_does_not_know():
+    program = replace(
+        gru("keep", "after").step, statements=(Pointwise(CANDIDATE, 1 / B_R),), outputs=(CANDIDATE,)
+    )
+    values = fractions(dict(program.inputs), SIZES)
+    with pytest.raises(NotImplementedError, match="evaluation does not know Pow in 1/b_r"):
+        evaluate(program, values, intervals(20))
+
+
+def _map(value, function):
+    return [_map(part, function) for part in value] if isinstance(value, list) else function(value)
