@@ -18,6 +18,9 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+# One thread a worker: the tensors are small, and pytest-xdist already fills the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Before anything imports triton: kernels run in its interpreter, on the CPU, unless the caller chose
 # otherwise (TRITON_INTERPRET=0 runs them on a GPU), and what they compile goes into a folder of this process.
 os.environ.setdefault("TRITON_INTERPRET", "1")

@@ -1,0 +1,80 @@
+"""Ill-formed programs are refused with the statement named."""
+
+import pytest
+import sympy as sp
+
+from symgru.equations import (
+    Cell,
+    Contract,
+    Outer,
+    Pointwise,
+    Product,
+    Program,
+    ProgramError,
+    Sum,
+    bias,
+    matrix,
+    sigmoid,
+    vector,
+)
+
+x, u, v, w, b, q = sp.symbols("x u v w b q", real=True)
+INPUTS = {x: vector("I"), v: vector("H"), w: matrix("H", "I"), b: bias("H")}
+
+
+@pytest.mark.parametrize(
+    ("statements", "message"),
+    [
+        (
+            [Pointwise(u, v + sp.Symbol("q", real=True))],
+            "'u = q \\+ v' reads q, which nothing before it defines",
+        ),
+        ([Pointwise(v, b)], "'v = b' defines v a second time"),
+        ([Pointwise(u, v + x)], "'u = v \\+ x' has values on different axes"),
+        ([Pointwise(u, sp.exp(v))], "unknown function exp; known are select, sigmoid, tanh"),
+        ([Pointwise(u, v * w)], "uses the matrix w \\[H, I\\] unit by unit"),
+        ([Contract(u, (Product(w, v),))], "w v has I columns but a vector of H units"),
+        ([Contract(u, (Product(v, x),))], "contracts with v \\[T, B, H\\], which is no matrix"),
+        ([Contract(u, (Product(w, x), Product(w, v, transposed=True)))], "terms on different axes"),
+        ([Contract(u, (Product(w, b),))], "needs a vector, but b has shape \\[H\\]"),
+        ([Outer(u, ((v, x), (x, v)))], "terms of different shapes"),
+        ([Sum(u, (x, v))], "terms on different axes"),
+    ],
+)
+def test_an_ill_formed_statement_is_named(statements, message):
+    with pytest.raises(ProgramError, match=message):
+        Program(INPUTS, tuple(statements), ())
+
+
+def test_an_output_has_to_be_written():
+    with pytest.raises(ProgramError, match="output u is never written"):
+        Program(INPUTS, (), (u,))
+
+
+def test_a_carried_state_enters_and_leaves_with_one_shape():
+    step = Program(INPUTS, (Contract(u, (Product(w, x),)),), (u,))
+    assert Cell("c", "c", step, ((v, u),), "here").carry == ((v, u),)
+    with pytest.raises(ProgramError, match="state u never enters the step"):
+        Cell("c", "c", step, ((u, u),), "here")
+    with pytest.raises(ProgramError, match="state v is never written"):
+        Cell("c", "c", step, ((v, v),), "here")
+    with pytest.raises(ProgramError, match=r"state x \[T, B, I\] becomes u \[T, B, H\]"):
+        Cell("c", "c", step, ((x, u),), "here")
+
+
+def test_shapes_are_those_of_the_index_conventions():
+    statements = (
+        Contract(u, (Product(w, x),)),
+        Pointwise(sp.Symbol("s", real=True), sigmoid(u) + b),
+        Outer(sp.Symbol("m", real=True), ((u, x),)),
+        Sum(sp.Symbol("t", real=True), (u,)),
+    )
+    shapes = Program(INPUTS, statements, ()).shapes
+    assert [str(shapes[s.target]) for s in statements] == ["[T, B, H]", "[T, B, H]", "[H, I]", "[H]"]
+
+
+def test_dead_statements_and_unused_inputs_go():
+    statements = (Contract(u, (Product(w, x),)), Pointwise(sp.Symbol("s", real=True), v + b))
+    live = Program(INPUTS, statements, (u,)).without_dead_statements()
+    assert [str(s) for s in live] == ["u = w x"]
+    assert set(live.inputs) == {w, x}

@@ -1,0 +1,125 @@
+"""Every error says what was expected and what came."""
+
+import pytest
+import torch
+
+import symgru
+from symgru.torch_api.backends import BACKENDS
+
+
+def call(x=(4, 2, 3), h0=(1, 2, 5), **kwargs):
+    return symgru.GRU(3, 5, **kwargs)(torch.randn(x), None if h0 is None else torch.randn(h0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x": (4, 2, 7)}, r"input must have 3 features in its last axis, but has shape \[4, 2, 7\]"),
+        ({"x": (4, 2, 3, 1)}, r"input must be \[T, B, I\] or unbatched \[T, I\], but has shape"),
+        ({"x": (3,)}, r"but has shape \[3\]"),
+        ({"x": (0, 2, 3)}, r"at least one step, but the input has T = 0"),
+        ({"h0": (1, 3, 5)}, r"initial state must have shape \[1, 2, 5\], but has shape \[1, 3, 5\]"),
+        ({"h0": (2, 5)}, r"initial state must have shape \[1, 2, 5\], but has shape \[2, 5\]"),
+        ({"x": (4, 3), "h0": (1, 1, 5)}, r"for unbatched input the initial state must be \[L·D, H\]"),
+    ],
+)
+def test_shapes(arguments, message):
+    with pytest.raises(symgru.ShapeError, match=message):
+        call(**arguments)
+
+
+def test_dtypes():
+    module = symgru.GRU(3, 5)
+    with pytest.raises(
+        symgru.DtypeError, match=r"input must have the dtype of weight_ih_l0, torch\.float32, but"
+    ):
+        module(torch.randn(4, 2, 3, dtype=torch.float64))
+    with pytest.raises(symgru.DtypeError, match=r"hx must have the dtype .* has torch\.float64"):
+        module(torch.randn(4, 2, 3), torch.randn(1, 2, 5, dtype=torch.float64))
+    with pytest.raises(symgru.DtypeError, match=r"input must be floating point, but has dtype torch\.int64"):
+        module(torch.ones(4, 2, 3, dtype=torch.int64))
+    module.bias_hh_l0.data = module.bias_hh_l0.data.double()
+    with pytest.raises(symgru.DtypeError, match="bias_hh_l0 must have the dtype of weight_ih_l0"):
+        module(torch.randn(4, 2, 3))
+
+
+def test_devices():
+    module = symgru.GRU(3, 5)
+    with pytest.raises(
+        symgru.DeviceError, match="input must be on the device of weight_ih_l0, cpu, but is on meta"
+    ):
+        module(torch.empty(4, 2, 3, device="meta"))
+
+
+def test_weights():
+    module = symgru.GRU(3, 5)
+    weights, x = list(module.parameters()), torch.randn(4, 2, 3)
+    with pytest.raises(symgru.ShapeError, match="expected 4 weights"):
+        symgru.gru(x, None, weights[:3])
+    with pytest.raises(symgru.ShapeError, match=r"bias_ih_l0 must have shape \[15\], but has shape \[14\]"):
+        symgru.gru(x, None, [*weights[:2], weights[2][1:], weights[3]])
+    with pytest.raises(symgru.ShapeError, match=r"weight_hh_l0 must have shape \[15, 5\]"):
+        symgru.gru(x, None, [weights[0], weights[1][1:], *weights[2:]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"polarity": "kept"}, "polarity must be one of keep, update, but is 'kept'"),
+        ({"reset": "during"}, "reset must be one of before, after, whole, but is 'during'"),
+        ({"precision": "tf16"}, "precision must be one of ieee, tf32, tf32x3"),
+        ({"num_layers": 0}, "num_layers must be a positive integer, but is 0"),
+        ({"dropout": 1.5}, r"dropout must be a probability between 0 and 1, but is 1\.5"),
+        ({"dropout": True}, "dropout must be a probability"),
+    ],
+)
+def test_constructor(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        symgru.GRU(3, 5, **arguments)
+    with pytest.raises(ValueError, match=r"hidden_size must be a positive integer, but is 2\.5"):
+        symgru.GRU(3, 2.5)
+
+
+def test_backends_that_cannot_serve_name_one_that_can(monkeypatch):
+    with pytest.raises(
+        symgru.BackendError, match=r"'triton' cannot serve this call: .*GPU.*; backend 'torch' can"
+    ):
+        call(backend="triton")
+    with pytest.raises(
+        symgru.BackendError, match="backend must be auto, triton, torch, interpreter, but is 'cuda'"
+    ):
+        call(backend="cuda")
+    with pytest.raises(
+        symgru.BackendError, match=r"interpreter computes bfloat16 wrongly; backend 'torch' can"
+    ):
+        symgru.GRU(3, 5, backend="interpreter", dtype=torch.bfloat16)(
+            torch.randn(4, 2, 3, dtype=torch.bfloat16)
+        )
+    monkeypatch.setenv("TRITON_INTERPRET", "0")
+    with pytest.raises(symgru.BackendError, match="TRITON_INTERPRET is not 1; backend 'torch' can"):
+        call(backend="interpreter")
+
+
+def test_backends_says_which_and_why():
+    lines = symgru.backends("cpu")
+    assert [line.name for line in lines] == [b.name for b in BACKENDS]
+    (chosen,) = [line for line in lines if line.chosen]
+    assert (chosen.name, chosen.why) == ("torch", "taken by auto")
+    assert all(line.why for line in lines)
+    assert str(chosen).startswith("* torch")
+    assert not next(
+        line for line in symgru.backends("cpu", torch.bfloat16) if line.name == "interpreter"
+    ).available
+
+
+def test_errors_are_value_errors():
+    for error in (symgru.ShapeError, symgru.DtypeError, symgru.DeviceError, symgru.BackendError):
+        assert issubclass(error, ValueError)
+
+
+def test_cell_shapes():
+    cell = symgru.GRUCell(3, 5)
+    with pytest.raises(symgru.ShapeError, match=r"input must be \[B, I\] or unbatched \[I\]"):
+        cell(torch.randn(4, 2, 3))
+    with pytest.raises(symgru.ShapeError, match="needs a state of 2 axes"):
+        cell(torch.randn(2, 3), torch.randn(5))
