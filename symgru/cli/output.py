@@ -1,0 +1,45 @@
+"""Where results go: never over an existing file unless that was asked for."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from pathlib import Path
+
+import click
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Check before any work is done that a file may be written.
+
+    Raises:
+        click.ClickException: the path is a folder, its folder does not exist, or it exists and `force` is
+            not set.
+    """
+    if path.is_dir():
+        raise click.ClickException(f"{path} is a folder, expected the name of a file")
+    if not path.parent.is_dir():
+        raise click.ClickException(f"{path} cannot be written: the folder {path.parent} does not exist")
+    if path.exists() and not force:
+        raise click.ClickException(f"{path} exists; --force overwrites it")
+
+
+def write(path: Path, text: str, force: bool) -> None:
+    """Write a text file in UTF-8.
+
+    Raises:
+        click.ClickException: it cannot be written, or exists by now and `force` is not set.
+    """
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise click.ClickException(f"{path} exists; --force overwrites it") from None
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {os.strerror(error.errno or 0)}") from error
+
+
+def unused(path: Path) -> Path:
+    """The path itself if nothing is there, else the first of name-2, name-3, … that is free."""
+    numbered = (path.with_name(f"{path.stem}-{i}{path.suffix}") for i in count(2))
+    return path if not path.exists() else next(p for p in numbered if not p.exists())

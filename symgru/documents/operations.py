@@ -1,0 +1,51 @@
+"""What a phase of a schedule costs, counted on its statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sympy as sp
+
+from symgru.equations import Contract, Outer, Pointwise, Statement
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Counts over one phase.
+
+    Attributes:
+        scalar: Scalar operations for each unit, sequence and step; a function counts as one.
+        products: Products of a matrix with a vector.
+        outer: Outer products, summed over time and batch: each is one matrix product over all steps.
+    """
+
+    scalar: int
+    products: int
+    outer: int
+
+    def __str__(self) -> str:
+        parts = [_counted(self.scalar, "scalar operation"), _counted(self.products, "matrix product")]
+        if self.outer:
+            parts.append(_counted(self.outer, "sum of outer products", "sums of outer products"))
+        return ", ".join(parts)
+
+
+def operations(statements: Iterable[Statement]) -> Operations:
+    """Count the operations of some statements."""
+    scalar = products = outer = 0
+    for statement in statements:
+        match statement:
+            case Pointwise():
+                scalar += int(sp.count_ops(statement.expression))
+            case Contract():
+                products += len(statement.terms)
+            case Outer():
+                outer += len(statement.terms)
+            case _:
+                pass
+    return Operations(scalar, products, outer)
+
+
+def _counted(number: int, singular: str, plural: str = "") -> str:
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"

@@ -1,0 +1,168 @@
+"""How symbols are written in documents: one table of letters, and rules for the names derived from them.
+
+A name that the derivation makes is taken apart by the prefixes and suffixes that the derivation uses:
+`d_` is a cotangent, `tangent_` a tangent, `_invariant` the part that no carried value enters, and
+`u_per_v` the coefficient with which v enters u.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from symgru.derivation.forward_mode import PREFIX as TANGENT
+from symgru.derivation.reverse_mode import PREFIX as COTANGENT
+from symgru.lowering.printers import LoweringError
+
+
+class Role(IntEnum):
+    """What a symbol is; products are written in this order."""
+
+    NUMBER = 0
+    COEFFICIENT = 1
+    COTANGENT = 2
+    DIFFERENCE = 3
+    GATE = 4
+    STATE = 5
+    SUM = 6
+    TANGENT = 7
+    BIAS = 8
+    MATRIX = 9
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """A letter with its indices.
+
+    Attributes:
+        latex, text: The letter in each target.
+        superscript: What tells symbols with one letter apart, e.g. the gate of a pre-activation.
+        subscript: Time step, or the gate of a weight.
+        role: Where it stands in a product.
+        mark: COTANGENT, TANGENT or nothing.
+        order: Place among symbols of the same role.
+    """
+
+    latex: str
+    text: str
+    superscript: tuple[str, ...] = ()
+    subscript: str = ""
+    role: Role = Role.STATE
+    mark: str = ""
+    order: int = 0
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """The factor of `source` in the statement of `target`, two names."""
+
+    target: str
+    source: str
+    number: str = ""
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The cotangent or tangent of a value that has no letter of its own: `mark` and the name of the value."""
+
+    mark: str
+    name: str
+
+
+def _vector(letter: str, subscript: str, *superscript: str, role: Role = Role.STATE) -> Glyph:
+    return Glyph(letter, letter, superscript, subscript, role)
+
+
+def _parameter(letter: str, subscript: str, role: Role) -> Glyph:
+    return Glyph(rf"\mathbf{{{letter}}}" if role is Role.MATRIX else letter, letter, (), subscript, role)
+
+
+def _gru_notation() -> dict[str, Glyph]:
+    table = {
+        "x": _vector("x", "t"),
+        "valid": _vector("m", "t", role=Role.GATE),
+        "h_prev": _vector("h", "t-1"),
+        "reset_gate": _vector("r", "t", role=Role.GATE),
+        "reset_preactivation": _vector("a", "t", "r"),
+        "reset_state": _vector("s", "t"),
+        "update_gate": _vector("z", "t", role=Role.GATE),
+        "update_preactivation": _vector("a", "t", "z"),
+        "candidate_preactivation": _vector("a", "t", "n"),
+        "candidate": Glyph(r"\tilde{n}", "ñ", (), "t", Role.STATE),
+        "h_new": _vector("h", "t"),
+    }
+    for letter, role in (("W", Role.MATRIX), ("U", Role.MATRIX), ("b", Role.BIAS), ("c", Role.BIAS)):
+        table |= {f"{letter}_{gate}": _parameter(letter, gate, role) for gate in "rzn"}
+    return {name: replace(glyph, order=place) for place, (name, glyph) in enumerate(table.items())}
+
+
+#: Symbols of `symgru.equations.gru` and of its wrapper for lengths.
+GRU_NOTATION: Mapping[str, Glyph] = _gru_notation()
+
+# Suffixes of derived names, and what they become in the superscript.
+_SUFFIXES = {
+    "complement": "c",
+    "proposed": "prop",
+    "invariant": "fixed",
+    "varying": "varying",
+    "coefficient": "coef",
+    "carried": "later",
+    "output": "out",
+    "total": "total",
+    "per_step": "step",
+}
+
+
+@dataclass(frozen=True)
+class Notation:
+    """A table of letters, and names that are written like others.
+
+    Attributes:
+        table: Letter of each symbol of a cell.
+        aliases: Name -> the name that it is written as.
+    """
+
+    table: Mapping[str, Glyph]
+    aliases: Mapping[str, str]
+
+    def of(self, name: str) -> Glyph | Coefficient | Marked:
+        """How the symbol of that name is written.
+
+        Raises:
+            LoweringError: neither the name nor its stem is in the table.
+        """
+        name = self.aliases.get(name, name)
+        glyph = self._glyph(name)
+        if glyph is not None:
+            return glyph
+        coefficient = re.fullmatch(r"(.+?)_per_(?!step)(.+?)(?:_(\d+))?", name)
+        if coefficient:
+            return Coefficient(coefficient[1], coefficient[2], coefficient[3] or "")
+        for mark in (COTANGENT, TANGENT):
+            if name.startswith(mark):
+                return Marked(mark, name.removeprefix(mark))
+        raise LoweringError(f"no notation for the symbol {name}; known are {', '.join(self.table)}")
+
+    def has(self, name: str) -> bool:
+        """Whether the symbol has a letter of its own."""
+        return self._glyph(self.aliases.get(name, name)) is not None
+
+    def _glyph(self, name: str) -> Glyph | None:
+        if name in self.table:
+            return self.table[name]
+        for mark, role in ((COTANGENT, Role.COTANGENT), (TANGENT, Role.TANGENT)):
+            stem = self._glyph(name.removeprefix(mark)) if name.startswith(mark) else None
+            if stem is not None:
+                return replace(stem, mark=mark, role=Role.MATRIX if stem.role is Role.MATRIX else role)
+        for suffix, superscript in _SUFFIXES.items():
+            stem = self._glyph(name.removesuffix(f"_{suffix}")) if name.endswith(f"_{suffix}") else None
+            if stem is not None:
+                return replace(stem, superscript=(*stem.superscript, superscript))
+        return None
+
+
+def gru_notation(aliases: Mapping[str, str] | None = None) -> Notation:
+    """The notation of the GRU, with names that are written like others."""
+    return Notation(GRU_NOTATION, dict(aliases or {}))
