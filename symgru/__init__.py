@@ -9,11 +9,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from symgru.torch_api import GRU, BackendError, DeviceError, DtypeError, GRUCell, ShapeError, backends, gru
+    from symgru.torch_api import (
+        GRU,
+        BackendError,
+        DeviceError,
+        DtypeError,
+        GRUCell,
+        ShapeError,
+        backends,
+        gru,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["GRU", "BackendError", "DeviceError", "DtypeError", "GRUCell", "ShapeError", "__version__", "backends", "gru"]
+__all__ = [
+    "GRU",
+    "BackendError",
+    "DeviceError",
+    "DtypeError",
+    "GRUCell",
+    "ShapeError",
+    "__version__",
+    "backends",
+    "gru",
+]
 
 _FROM_TORCH_API = frozenset(__all__) - {"__version__"}
 
