@@ -53,14 +53,19 @@ def torch_module(
     return "\n".join(parts)
 
 
-def triton_module(cell: Cell) -> str:
-    """Source of a module with the pointwise stages of the three loops as Triton functions."""
+def triton_module(cell: Cell, scheduled: Mapping[str, Schedule] | None = None) -> str:
+    """Source of a module with the pointwise stages of the three loops as Triton functions.
+
+    Args:
+        cell: What the module computes.
+        scheduled: The passes by name; those of the cell if None.
+    """
     parts = [
         f'"""{cell.title}: pointwise parts of a time step on tiles.\n\n{NOTICE}\n"""\n',
         "import triton\nimport triton.language as tl\n\nfrom ..triton.functions import sigmoid, tanh\n",
     ]
-    for name in ("forward", "backward", "tangent"):
-        parts += [f"\n{function.source}" for function in triton_functions(name, passes(cell)[name])]
+    for name, each in (scheduled or passes(cell)).items():
+        parts += [f"\n{function.source}" for function in triton_functions(name, each)]
     return "\n".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +20,7 @@ Tensors = dict[str, torch.Tensor]
 Executor = Callable[[Pass, Tensors], None]
 
 
-def stacked(values: Mapping[str, Array], layout: Layout = TORCH_GRU) -> dict[str, torch.Tensor]:
+def stacked(values: Mapping[str, Array], layout: Layout = TORCH_GRU) -> Tensors:
     """Tensors under the names of the layout: members of a stack joined along their rows."""
     blocks: dict[str, dict[int, Array]] = {}
     tensors = {}
@@ -46,42 +46,61 @@ def run_pass(
 
 
 def assert_emitted_agrees(
-    cell: Cell, module: ModuleType, sizes: Sizes, seed: int, tolerance: float, execute: Executor = scan
+    cell: Cell,
+    module: ModuleType,
+    sizes: Sizes,
+    seed: int,
+    tolerance: float,
+    execute: Executor = scan,
+    only: str | None = None,
 ) -> None:
-    """The three passes of an emitted module give what the oracle gives, to an absolute tolerance in float64.
+    """The passes of an emitted module give what the oracle gives, to an absolute tolerance in float64.
 
+    Args:
+        cell: What the module was emitted from.
+        module: Has FORWARD, BACKWARD and TANGENT.
+        sizes, seed: Of the values that are drawn.
+        tolerance: Largest difference allowed.
+        execute: Runs the loop; the plain one by default.
+        only: The name of one pass; all three if None.
     Raises:
         AssertionError: naming the pass and the value that differ.
     """
-    oracle = Differentiable(cell)
-    point = draw(cell, sizes, seed)
-    tangents = {k: v for k, v in draw(cell, sizes, seed + 1).items() if k != "valid"}
-    states = oracle.states(point)["h_new"]
-    cotangent = draw(cell, sizes, seed + 2)["h_prev"] * np.ones_like(states)
-    values = stacked(point)
-    _compare("forward", run_pass(module.FORWARD, dict(values), execute), {"h_new": states}, tolerance)
+    for name, given, expected in _problems(cell, sizes, seed):
+        if only in (None, name):
+            found = run_pass(getattr(module, name.upper()), given, execute)
+            _compare(name, found, expected, tolerance)
 
-    entering = torch.from_numpy(np.concatenate((point["h_prev"][None], states[:-1])))
-    linearised = values | {"h_prev": entering}
-    given = {
+
+def _problems(cell: Cell, sizes: Sizes, seed: int) -> Iterator[tuple[str, Tensors, Tensors]]:
+    """For each pass its name, what it is given, and what has to come out."""
+    oracle, point = Differentiable(cell), draw(cell, sizes, seed)
+    states = oracle.states(point)["h_new"]
+    values = stacked(point)
+    yield "forward", dict(values), {"h_new": torch.from_numpy(states)}
+
+    linearised = values | {"h_prev": torch.from_numpy(np.concatenate((point["h_prev"][None], states[:-1])))}
+    cotangent: Array = np.random.default_rng(seed + 2).standard_normal(states.shape)
+    arriving = {
         "d_h_new_output": torch.from_numpy(cotangent),
         "d_h_new_carried": torch.zeros_like(values["h_prev"]),
     }
     gradients = oracle.vjp(point, {"h_new": cotangent})
     expected = stacked({f"d_{name}": g for name, g in gradients.items() if name != "h_prev"})
-    expected["d_h_prev_last"] = torch.from_numpy(gradients["h_prev"])
-    _compare("backward", run_pass(module.BACKWARD, linearised | given, execute), expected, tolerance)
+    yield (
+        "backward",
+        linearised | arriving,
+        expected | {"d_h_prev_last": torch.from_numpy(gradients["h_prev"])},
+    )
 
-    given = stacked({f"tangent_{name}": t for name, t in tangents.items()})
-    expected_tangent = {"tangent_h_new": oracle.jvp(point, tangents)["h_new"]}
-    _compare("tangent", run_pass(module.TANGENT, linearised | given, execute), expected_tangent, tolerance)
+    tangents = {name: t for name, t in draw(cell, sizes, seed + 1).items() if name != "valid"}
+    moving = stacked({f"tangent_{name}": t for name, t in tangents.items()})
+    tangent = torch.from_numpy(oracle.jvp(point, tangents)["h_new"])
+    yield "tangent", linearised | moving, {"tangent_h_new": tangent}
 
 
-def _compare(
-    name: str, found: Mapping[str, torch.Tensor], expected: Mapping[str, Any], tolerance: float
-) -> None:
+def _compare(name: str, found: Tensors, expected: Tensors, tolerance: float) -> None:
     for key, value in expected.items():
-        error = float(np.abs(found[key].numpy() - np.asarray(value)).max())
-        assert error <= tolerance, (
-            f"{name} pass: {key} differs from the oracle by {error:.2e} > {tolerance:.0e}"
-        )
+        error = float((found[key] - value).abs().max())
+        message = f"{name} pass: {key} differs from the oracle by {error:.2e} > {tolerance:.0e}"
+        assert error <= tolerance, message

@@ -1,4 +1,4 @@
-"""Plant errors in equations, derivation and emitted code, and see that the checks find every one.
+"""Plant errors in equations, derivation, emitted code and kernels, and see that the checks find every one.
 
 `python -m symgru.testing.planted` prints the list; exit status 1 if one survives. Each check first has to
 pass on the right program.
@@ -6,21 +6,27 @@ pass on the right program.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from symgru.derivation import Loop, Schedule
 from symgru.equations import Cell, Polarity, Program, Reset, gru
-from symgru.lowering.modules import passes, torch_module
+from symgru.kernels.passes import Pass
+from symgru.kernels.scan import last
+from symgru.lowering.modules import passes, torch_module, triton_module
+from symgru.lowering.triton_source import triton_functions
 from symgru.testing.derivatives import assert_dot_product, assert_taylor
 from symgru.testing.emitted import assert_emitted_agrees
 from symgru.testing.loops import Differentiable, Sizes, draw
@@ -98,14 +104,29 @@ def _check_derivative(cell: Cell, name: str, loop: Loop, step: Program) -> None:
 
 def emitted() -> Iterator[Planted]:
     """Wrong steps in emitted torch modules against the oracle."""
+    yield from _wrong_steps("emitted", _check_emitted, lambda cell, name, inside: True)
+
+
+def kernels() -> Iterator[Planted]:
+    """Wrong stages in the Triton loops against the oracle; in Triton's interpreter unless there is a GPU."""
+    yield from _wrong_steps("Triton", _check_kernel, _is_a_kernel)
+
+
+def _wrong_steps(
+    kind: str,
+    check: Callable[[Cell, str, Path, Program], None],
+    fits: Callable[[Cell, str, Program], bool],
+) -> Iterator[Planted]:
     with tempfile.TemporaryDirectory() as folder:
         for polarity, reset in DERIVED:
             cell = gru(polarity, reset)
             for name, scheduled in passes(cell).items():
                 inside = _inside(scheduled)
-                wrong = ((e, p) for e, p in _mutants(inside) if _in_reach(p, scheduled))
-                check = partial(_check_emitted, cell, name, Path(folder))
-                yield from _planted(f"emitted {name} pass of {cell.name}", check, inside, wrong)
+                wrong = (
+                    (e, p) for e, p in _mutants(inside) if _in_reach(p, scheduled) and fits(cell, name, p)
+                )
+                where = f"{kind} {name} pass of {cell.name}"
+                yield from _planted(where, partial(check, cell, name, Path(folder)), inside, wrong)
 
 
 def _inside(scheduled: Schedule) -> Program:
@@ -123,16 +144,52 @@ def _in_reach(inside: Program, scheduled: Schedule) -> bool:
     return read <= own | set(scheduled.sequences) | set(scheduled.parameters)
 
 
-def _check_emitted(cell: Cell, name: str, folder: Path, inside: Program) -> None:
+def _with_inside(cell: Cell, name: str, inside: Program) -> dict[str, Schedule]:
     scheduled = passes(cell)
-    scheduled[name] = replace(scheduled[name], inside=inside.statements)
-    path = folder / f"{cell.name}_{name}_{len(list(folder.iterdir()))}.py"
-    path.write_text(torch_module(cell, scheduled=scheduled))
-    assert_emitted_agrees(cell, _imported(path), SIZES, seed=0, tolerance=TOLERANCE)
+    return {**scheduled, name: replace(scheduled[name], inside=inside.statements)}
 
 
-def _imported(path: Path) -> ModuleType:
-    """The module in a file, as if it lay among the generated ones."""
+def _is_a_kernel(cell: Cell, name: str, inside: Program) -> bool:
+    """Whether the error lies in the Triton functions, and they still take what the loops hand to them.
+
+    Products are written by hand in the loops; `tests/kernels` plants errors there.
+    """
+    right, wrong = (
+        triton_functions(name, scheduled[name])
+        for scheduled in (passes(cell), _with_inside(cell, name, inside))
+    )
+    interfaces = ([(f.reads, f.writes) for f in functions] for functions in (right, wrong))
+    return right != wrong and next(interfaces) == next(interfaces)
+
+
+def _check_emitted(cell: Cell, name: str, folder: Path, inside: Program) -> None:
+    module = _imported(folder, torch_module(cell, scheduled=_with_inside(cell, name, inside)))
+    assert_emitted_agrees(cell, module, SIZES, seed=0, tolerance=TOLERANCE)
+
+
+def _check_kernel(cell: Cell, name: str, folder: Path, inside: Program) -> None:
+    stages = _imported(folder, triton_module(cell, scheduled=_with_inside(cell, name, inside)))
+    right = import_module(f"symgru.kernels.generated.torch_{cell.name}")
+    execute = partial(_resident, stages)
+    assert_emitted_agrees(cell, right, SIZES, seed=0, tolerance=TOLERANCE, execute=execute, only=name)
+
+
+def _resident(stages: ModuleType, pass_: Pass, values: dict[str, torch.Tensor]) -> None:
+    """The Triton loop with the given stages, for one group."""
+    from symgru.kernels.triton.scan import scan
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    ((entering, leaving),) = pass_.carry
+    names = (entering, *pass_.sequences, *pass_.parameters)
+    groups = {name: values[name].unsqueeze(0).to(device) for name in names}
+    scan(pass_, stages, groups)
+    values.update({name: groups[name].squeeze(0).cpu() for name in (*pass_.stored, last(leaving))})
+
+
+def _imported(folder: Path, source: str) -> ModuleType:
+    """The source as a module, as if it lay among the generated ones."""
+    path = folder / f"planted_{len(list(folder.iterdir()))}.py"
+    path.write_text(source)
     spec = spec_from_file_location(f"symgru.kernels.generated.{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -141,15 +198,15 @@ def _imported(path: Path) -> ModuleType:
     return module
 
 
-def planted() -> Iterator[Planted]:
-    """All planted errors."""
-    for group in (equations, derivation, emitted):
-        yield from group()
+GROUPS = (equations, derivation, emitted, kernels)
 
 
 def main() -> int:
     """Print every planted error; exit status 1 if one survives."""
-    found = list(tqdm(planted(), desc="planting errors", disable=None))
+    if not torch.cuda.is_available():
+        os.environ["TRITON_INTERPRET"] = "1"
+    every = (p for group in GROUPS for p in group())
+    found = list(tqdm(every, desc="planting errors", disable=None))
     for p in found:
         print(f"{'caught  ' if p.complaint else 'SURVIVED'}  {p.where}: {p.error}")
     survivors = sum(p.complaint is None for p in found)
