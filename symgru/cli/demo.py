@@ -28,12 +28,16 @@ REPORT = "symgru-demo-report.html"
 def command(output: Path | None, force: bool, epochs: int, seed: int) -> None:
     """Derive, prove, check the kernels and train on real speech; then write one HTML report.
 
+    The derivation in both formulations goes into a Markdown file beside it.
+
     Three GRUs learn to tell nine speakers apart: polarity keep, polarity update with the mirrored update
     gate, and torch.nn.GRU, from the same initial weights and batches.
     """
     require("demo", "demo", ("torch", "numpy", "triton", "jinja2", "latex2mathml", "matplotlib"))
     path = report_path(output, force)
-    refuse_existing(path, force)
+    document = path.with_name(f"{path.stem}-derivation.md")
+    for file in (path, document):
+        refuse_existing(file, force)
     from symgru.demo import KernelCheckError, Settings, run
     from symgru.proof import ProofError
 
@@ -42,7 +46,9 @@ def command(output: Path | None, force: bool, epochs: int, seed: int) -> None:
     except (KernelCheckError, ProofError) as error:
         raise click.ClickException(str(error)) from error
     write(path, result.html, force)
+    write(document, result.derivation, force)
     click.echo(result.summary)
+    click.echo(f"derived   {document.resolve()}")
     click.echo(f"report    {path.resolve()}")
     if not result.findings.passed:
         raise SystemExit(1)

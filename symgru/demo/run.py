@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from symgru.demo.training import (
     one_thread,
     train,
 )
-from symgru.documents import Document, derivation
+from symgru.documents import Document, derivation, markdown
 from symgru.proof import all_theorems
 
 
@@ -101,30 +100,12 @@ class Findings:
 
 @dataclass(frozen=True)
 class Result:
-    """The page, and its essence in a few lines."""
+    """The page, the derivation in both formulations as Markdown, and the essence in a few lines."""
 
     html: str
+    derivation: str
     summary: str
     findings: Findings
-
-
-class _Progress:
-    """A bar on a terminal, a line for each stage elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        self._on_terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, disable=not self._on_terminal, bar_format="{l_bar}{bar}| {elapsed}")
-
-    def stage(self, words: str) -> None:
-        self._bar.set_description(words)
-        if not self._on_terminal:
-            print(words, file=sys.stderr, flush=True)
-
-    def advance(self) -> None:
-        self._bar.update()
-
-    def close(self) -> None:
-        self._bar.close()
 
 
 def run(settings: Settings, checked: Callable[..., KernelCheck] = check_in_subprocess) -> Result:
@@ -138,19 +119,20 @@ def run(settings: Settings, checked: Callable[..., KernelCheck] = check_in_subpr
     """
     started = time.perf_counter()
     theorems = list(all_theorems())
-    progress = _Progress(total=2 + len(theorems) + 3 * settings.epochs)
+    # silent when the output is not a terminal
+    progress = tqdm(total=2 + len(theorems) + 3 * settings.epochs, disable=None, leave=False)
     try:
-        progress.stage("deriving")
+        progress.set_description("deriving")
         document = derivation("keep", "after")
-        progress.advance()
+        progress.update()
         proofs = []
         for name, prove in theorems:
-            progress.stage(f"proving {name}")
+            progress.set_description(f"proving {name}")
             proofs.append(prove())
-            progress.advance()
-        progress.stage("checking the kernels")
+            progress.update()
+        progress.set_description("checking the kernels")
         check = checked(steps=settings.check_steps)
-        progress.advance()
+        progress.update()
         training = Training(settings.epochs, settings.seed, settings.hidden_size)
         train_set, test_set = _data("train", settings), _data("test", settings)
         runs = _runs(training, train_set, test_set, progress)
@@ -167,17 +149,18 @@ def run(settings: Settings, checked: Callable[..., KernelCheck] = check_in_subpr
         facts=machine(),
         seconds=time.perf_counter() - started,
     )
-    return Result(report(findings), summary(findings), findings)
+    both = "\n".join(markdown(derivation(polarity, "after")) for polarity in ("keep", "update"))
+    return Result(report(findings), both, summary(findings), findings)
 
 
 def _runs(
-    training: Training, train_set: Utterances, test_set: Utterances, progress: _Progress
+    training: Training, train_set: Utterances, test_set: Utterances, progress: tqdm[Any]
 ) -> Sequence[Run]:
     runs = []
     with one_thread():
         for name, model in classifiers(training).items():
-            progress.stage(f"training {name}")
-            runs.append(train(name, model, training, train_set, test_set, progress.advance))
+            progress.set_description(f"training {name}")
+            runs.append(train(name, model, training, train_set, test_set, progress.update))
     return runs
 
 

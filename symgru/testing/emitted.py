@@ -80,7 +80,7 @@ def _problems(cell: Cell, sizes: Sizes, seed: int) -> Iterator[tuple[str, Tensor
     yield "forward", dict(values), {"h_new": torch.from_numpy(states)}
 
     linearised = values | {"h_prev": torch.from_numpy(np.concatenate((point["h_prev"][None], states[:-1])))}
-    cotangent: Array = np.random.default_rng(seed + 2).standard_normal(states.shape)
+    cotangent = np.asarray(np.random.default_rng(seed + 2).standard_normal(states.shape))
     arriving = {
         "d_h_new_output": torch.from_numpy(cotangent),
         "d_h_new_carried": torch.zeros_like(values["h_prev"]),

@@ -248,13 +248,22 @@ def test_steps_with_one_reason_share_a_line():
 # The command.
 
 
-def test_the_command_writes_the_page(tmp_path, monkeypatch, result):
+def test_the_command_writes_the_page_and_the_derivation(tmp_path, monkeypatch, result):
     monkeypatch.setattr(symgru.demo, "run", lambda settings: result)
     path = tmp_path / "report.html"
     found = CliRunner().invoke(main, ["demo", "--output", str(path), "--epochs", "2"])
     assert found.exit_code == 0, found.output
     assert path.read_text(encoding="utf-8") == result.html
-    assert found.stdout == f"{result.summary}\nreport    {path}\n"
+    document = tmp_path / "report-derivation.md"
+    assert found.stdout == f"{result.summary}\nderived   {document}\nreport    {path}\n"
+    text = document.read_text(encoding="utf-8")
+    assert "polarity keep" in text
+    assert "polarity update" in text
+    path.unlink()
+    again = CliRunner().invoke(main, ["demo", "--output", str(path), "--epochs", "2"])
+    assert again.exit_code == 1
+    assert f"{document} exists; --force overwrites it" in again.stderr
+    assert not path.exists()
 
 
 def test_the_command_fails_when_something_does_not_hold(tmp_path, monkeypatch, result):
