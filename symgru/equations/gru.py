@@ -39,18 +39,37 @@ class Polarity(str, Enum):
     KEEP = "keep"
     UPDATE = "update"
 
+    @property
+    def source(self) -> str:
+        """Where the state update is published."""
+        published = {
+            "keep": "Cho et al. 2014, arXiv:1406.1078v3, eq. 7",
+            "update": "Chung et al. 2014, arXiv:1412.3555, eq. 5",
+        }
+        return f"state update: {published[self.value]}"
+
 
 class Reset(str, Enum):
     """Where the reset gate acts in the candidate.
 
     BEFORE: on the state, n = tanh(Wx + b + U(r⊙h)). Cho et al. 2014, arXiv:1406.1078v3, eq. 8.
     AFTER: on the recurrent product, n = tanh(Wx + b + r⊙(Uh + c)). arXiv:1406.1078v1; torch.nn.GRU, cuDNN.
-    WHOLE: on all of it, n = tanh(r⊙(Wx + Uh + b)).
+    WHOLE: on all of it, n = tanh(r⊙(Wx + Uh + b)). DreamerV3 (danijar/dreamerv3), without its normalisation.
     """
 
     BEFORE = "before"
     AFTER = "after"
     WHOLE = "whole"
+
+    @property
+    def source(self) -> str:
+        """Where the candidate is published."""
+        published = {
+            "before": "Cho et al. 2014, arXiv:1406.1078v3, eq. 8",
+            "after": "Cho et al. 2014, arXiv:1406.1078v1; its recurrent bias: torch.nn.GRU and cuDNN",
+            "whole": "danijar/dreamerv3, without its normalisation",
+        }
+        return f"candidate: {published[self.value]}"
 
 
 def _symbol(name: str) -> sp.Symbol:
@@ -135,5 +154,5 @@ def gru(polarity: Polarity | str = Polarity.KEEP, reset: Reset | str = Reset.AFT
         title=f"GRU, polarity {polarity.value}, reset {reset.value}",
         step=Program(inputs, statements, (H_NEW,)),
         carry=((H_PREV, H_NEW),),
-        source="Cho et al. 2014, arXiv:1406.1078; Chung et al. 2014, arXiv:1412.3555",
+        source=f"gates: Cho et al. 2014, arXiv:1406.1078v3, eq. 5 and 6; {reset.source}; {polarity.source}",
     )

@@ -28,6 +28,7 @@ Axes = tuple[str, ...]
 T = TypeVar("T")
 
 KNOWN_FUNCTIONS = (sigmoid, select, sp.tanh)
+KNOWN_NODES = (sp.Symbol, sp.Rational, sp.Add, sp.Mul, sp.Pow)
 
 
 class ProgramError(ValueError):
@@ -145,7 +146,8 @@ class Program:
 
     Raises:
         ProgramError: a symbol is used before it is defined or defined twice, shapes do not fit,
-            a function is unknown, or an output is never written.
+            an expression has a node that is not exact and defined everywhere, a mask is not an input or is
+            read as a number, or an output is never written.
     """
 
     inputs: Mapping[sp.Symbol, Shape]
@@ -164,6 +166,7 @@ class Program:
             if statement.target in shapes:
                 raise ProgramError(f"'{statement}' defines {statement.target} a second time")
             shapes[statement.target] = _target_shape(statement, shapes)
+        _check_masks(self.inputs, self.statements)
         unwritten = [str(output) for output in self.outputs if output not in shapes]
         if unwritten:
             raise ProgramError(f"output {', '.join(unwritten)} is never written")
@@ -218,16 +221,45 @@ def _target_shape(statement: Statement, shapes: Mapping[sp.Symbol, Shape]) -> Sh
 
 
 def _pointwise_shape(statement: Pointwise, shapes: Mapping[sp.Symbol, Shape]) -> Shape:
-    for function in statement.expression.atoms(sp.Function):
-        if not isinstance(function, KNOWN_FUNCTIONS):
-            known = ", ".join(sorted(f.__name__ for f in KNOWN_FUNCTIONS))
-            raise ProgramError(f"'{statement}' uses the unknown function {function.func}; known are {known}")
+    for node in sp.preorder_traversal(statement.expression):
+        _check_node(statement, node)
     axes = set()
     for symbol in statement.reads:
         if len(shapes[symbol].axes) != 1:
             raise ProgramError(f"'{statement}' uses the matrix {symbol} {shapes[symbol]} unit by unit")
         axes |= set(shapes[symbol].axes)
     return vector(_single(axes, statement, "values on different axes"))
+
+
+def _check_node(statement: Statement, node: sp.Basic) -> None:
+    """Exact numbers, sums, products, whole powers and the known functions: all of them defined everywhere."""
+    if isinstance(node, sp.Function) and not isinstance(node, KNOWN_FUNCTIONS):
+        known = ", ".join(sorted(f.__name__ for f in KNOWN_FUNCTIONS))
+        raise ProgramError(f"'{statement}' uses the unknown function {node.func}; known are {known}")
+    if not isinstance(node, (*KNOWN_NODES, *KNOWN_FUNCTIONS)):
+        known = ", ".join(sorted(n.__name__ for n in KNOWN_NODES))
+        raise ProgramError(f"'{statement}' has {type(node).__name__}, which is not one of {known}")
+    if isinstance(node, sp.Pow) and not (node.exp.is_Integer and node.exp >= 2):
+        raise ProgramError(f"'{statement}' has the power {node}, expected a whole exponent of 2 or more")
+
+
+def _check_masks(inputs: Mapping[sp.Symbol, Shape], statements: Iterable[Statement]) -> None:
+    """A mask is an input, true or false, and serves nothing but choices, so that it needs no derivative."""
+    masks: set[sp.Symbol] = set()
+    for statement in statements:
+        for node in statement.expression.atoms(select) if isinstance(statement, Pointwise) else ():
+            if node.args[0] not in inputs:
+                raise ProgramError(
+                    f"'{statement}' chooses by {node.args[0]}, expected a mask among the inputs"
+                )
+            masks.add(node.args[0])
+    for statement in statements:
+        numbers = statement.reads
+        if isinstance(statement, Pointwise):
+            bare = statement.expression.replace(select, lambda _, chosen, otherwise: chosen + otherwise)
+            numbers = bare.free_symbols
+        for mask in sorted(masks & numbers, key=str):
+            raise ProgramError(f"'{statement}' reads the mask {mask} as a number")
 
 
 def _product_axis(statement: Contract, term: Product, shapes: Mapping[sp.Symbol, Shape]) -> str:

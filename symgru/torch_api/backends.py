@@ -60,6 +60,8 @@ def _torch_obstacle(request: Request) -> str | None:
 def _triton_obstacle(request: Request) -> str | None:
     if request.device.type != "cuda":
         return f"it runs on GPU tensors, not on {request.device.type}"
+    if not torch.cuda.is_available():
+        return f"torch {torch.__version__} finds no GPU here"
     return _missing_triton() or _loop_obstacle(request)
 
 

@@ -14,12 +14,13 @@ from symgru.equations import (
     Sum,
     bias,
     matrix,
+    select,
     sigmoid,
     vector,
 )
 
-x, u, v, w, b, q = sp.symbols("x u v w b q", real=True)
-INPUTS = {x: vector("I"), v: vector("H"), w: matrix("H", "I"), b: bias("H")}
+x, u, v, w, b, m, q = sp.symbols("x u v w b m q", real=True)
+INPUTS = {x: vector("I"), v: vector("H"), m: vector("H"), w: matrix("H", "I"), b: bias("H")}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,24 @@ INPUTS = {x: vector("I"), v: vector("H"), w: matrix("H", "I"), b: bias("H")}
         ([Pointwise(v, b)], "'v = b' defines v a second time"),
         ([Pointwise(u, v + x)], "'u = v \\+ x' has values on different axes"),
         ([Pointwise(u, sp.exp(v))], "unknown function exp; known are select, sigmoid, tanh"),
+        ([Pointwise(u, sp.Max(v, b))], "has Max, which is not one of"),
+        ([Pointwise(u, 0.5 * v)], "has Float, which is not one of"),
+        ([Pointwise(u, sp.pi * v)], "has Pi, which is not one of"),
+        ([Pointwise(u, 1 / v)], "has the power 1/v, expected a whole exponent of 2 or more"),
+        ([Pointwise(u, sp.sqrt(v))], "has the power sqrt\\(v\\), expected a whole exponent"),
+        (
+            [Pointwise(u, select(sigmoid(v), v, b))],
+            "chooses by sigmoid\\(v\\), expected a mask among the inputs",
+        ),
+        (
+            [Pointwise(q, v + b), Pointwise(u, select(q, v, b))],
+            "chooses by q, expected a mask among the inputs",
+        ),
+        ([Pointwise(u, select(m, v, b) + m)], "reads the mask m as a number"),
+        (
+            [Pointwise(u, select(m, v, b)), Contract(q, (Product(w, m, transposed=True),))],
+            "reads the mask m as a",
+        ),
         ([Pointwise(u, v * w)], "uses the matrix w \\[H, I\\] unit by unit"),
         ([Contract(u, (Product(w, v),))], "w v has I columns but a vector of H units"),
         ([Contract(u, (Product(v, x),))], "contracts with v \\[T, B, H\\], which is no matrix"),
@@ -66,7 +85,7 @@ def test_shapes_are_those_of_the_index_conventions():
     statements = (
         Contract(u, (Product(w, x),)),
         Pointwise(sp.Symbol("s", real=True), sigmoid(u) + b),
-        Outer(sp.Symbol("m", real=True), ((u, x),)),
+        Outer(sp.Symbol("o", real=True), ((u, x),)),
         Sum(sp.Symbol("t", real=True), (u,)),
     )
     shapes = Program(INPUTS, statements, ()).shapes

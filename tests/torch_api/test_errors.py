@@ -112,6 +112,12 @@ def test_backends_says_which_and_why():
     ).available
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="what is said where there is no GPU")
+def test_backends_of_a_device_that_is_not_there():
+    (triton,) = [line for line in symgru.backends("cuda") if line.name == "triton"]
+    assert triton.why == f"torch {torch.__version__} finds no GPU here"
+
+
 def test_errors_are_value_errors():
     for error in (symgru.ShapeError, symgru.DtypeError, symgru.DeviceError, symgru.BackendError):
         assert issubclass(error, ValueError)
