@@ -19,8 +19,7 @@ def compute_dtype(storage: torch.dtype) -> torch.dtype:
 
 def product(vector: Tensor, matrix: Tensor) -> Tensor:
     """W v for every leading index: [..., columns] -> [..., rows]."""
-    result = torch.nn.functional.linear(vector.to(matrix.dtype), matrix)
-    return result.to(compute_dtype(matrix.dtype))
+    return (vector.to(matrix.dtype) @ matrix.mT).to(compute_dtype(matrix.dtype))
 
 
 def product_transposed(vector: Tensor, matrix: Tensor) -> Tensor:

@@ -22,10 +22,9 @@ from dataclasses import dataclass
 import torch
 from triton import knobs, next_power_of_2
 
+from ..names import PRECISIONS as PRECISIONS
 from ..tensor_ops import compute_dtype
 
-#: Of float32 products.
-PRECISIONS = ("ieee", "tf32", "tf32x3")
 BATCH_TILE = 16
 SMALLEST_TILE = 16
 
@@ -107,19 +106,20 @@ def obstacle(
     device: torch.device,
     storage: torch.dtype,
     hidden_size: int,
-    reset: str = "after",
     precision: str = "ieee",
 ) -> str | None:
-    """Why no Triton loop can serve a call on a device, or None; `reset` makes no difference so far."""
+    """Why no Triton loop can serve a call on a device, or None; the same for every reset placement."""
     if device.type == "cpu" and not knobs.runtime.interpret:
         return "a CPU takes Triton's interpreter: TRITON_INTERPRET=1, before triton is imported"
+    if device.type != "cpu" and knobs.runtime.interpret:
+        return "TRITON_INTERPRET=1 runs Triton on the CPU"
     return unsupported(storage, hidden_size, target_of(device), precision)
 
 
 def unsupported(
     storage: torch.dtype, hidden_size: int, target: Target, precision: str = "ieee"
 ) -> str | None:
-    """Why the resident strategy cannot serve a call, in words, or None; the same for every reset placement.
+    """Why the resident strategy cannot serve a call, in words, or None.
 
     Args:
         storage: Dtype of the recurrent weights.

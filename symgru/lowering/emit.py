@@ -33,7 +33,7 @@ def folder() -> Path:
 
 def differences(files: dict[str, str], target: Path) -> list[str]:
     """A unified diff for every file that differs, is missing, or should not be there."""
-    present = {path.name: path.read_text() for path in target.glob("*.py")}
+    present = {path.name: path.read_text(encoding="utf-8") for path in target.glob("*.py")}
     diffs = []
     for name in sorted(files.keys() | present.keys()):
         old, new = present.get(name, ""), files.get(name, "")
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     for stale in {path.name for path in target.glob("*.py")} - files.keys():
         (target / stale).unlink()
     for name, text in files.items():
-        (target / name).write_text(text)
+        (target / name).write_text(text, encoding="utf-8")
     print(f"{len(files)} files written")
     return 0
 

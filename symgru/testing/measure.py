@@ -13,10 +13,10 @@ import sys
 import torch
 from tqdm import tqdm
 
+from symgru.kernels.names import POLARITIES, RESETS
 from symgru.testing.compare import Results, run, run_oracle, run_peer
 from symgru.testing.strategies import Case
 from symgru.testing.tolerances import TOLERANCES, relative_error
-from symgru.torch_api.options import POLARITIES, RESETS
 
 COUNT = 120
 

@@ -12,8 +12,8 @@ import torch
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
+from symgru.kernels.names import POLARITIES, RESETS
 from symgru.torch_api import GRU
-from symgru.torch_api.options import POLARITIES, RESETS
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 
+from symgru.torch_api.check import FLOATING
 from symgru.torch_api.errors import BackendError
 from symgru.torch_api.options import Options
 
@@ -54,7 +54,8 @@ class Status:
 
 
 def _torch_obstacle(request: Request) -> str | None:
-    return None if request.dtype.is_floating_point else f"it computes floating point, not {request.dtype}"
+    known = ", ".join(map(str, FLOATING))
+    return None if request.dtype in FLOATING else f"it computes in {known}, not in {request.dtype}"
 
 
 def _triton_obstacle(request: Request) -> str | None:
@@ -62,37 +63,29 @@ def _triton_obstacle(request: Request) -> str | None:
         return f"it runs on GPU tensors, not on {request.device.type}"
     if not torch.cuda.is_available():
         return f"torch {torch.__version__} finds no GPU here"
-    return _missing_triton() or _loop_obstacle(request)
+    return _loop_obstacle(request)
 
 
 def _interpreter_obstacle(request: Request) -> str | None:
     if request.device.type != "cpu":
         return f"it runs on CPU tensors, not on {request.device.type}"
-    if os.environ.get("TRITON_INTERPRET") != "1":
-        return "the environment variable TRITON_INTERPRET is not 1"
-    if request.dtype == torch.bfloat16:
-        return "Triton's interpreter computes bfloat16 wrongly"
-    return _missing_triton() or _loop_obstacle(request)
-
-
-def _missing_triton() -> str | None:
-    installed = importlib.util.find_spec("triton") is not None
-    return None if installed else 'triton is not installed (pip install "symgru[torch]")'
+    return _loop_obstacle(request)
 
 
 def _loop_obstacle(request: Request) -> str | None:
+    if importlib.util.find_spec("triton") is None:
+        return 'triton is not installed (pip install "symgru[torch]")'
     from symgru.kernels.triton import launch
 
-    options = request.options
     why: str | None = launch.obstacle(
-        request.device, request.dtype, request.hidden_size, options.reset, options.precision
+        request.device, request.dtype, request.hidden_size, request.options.precision
     )
     return why
 
 
 BACKENDS = (
     Backend("triton", "fused time loops on a GPU", _triton_obstacle),
-    Backend("torch", "emitted tensor operations, any device and dtype", _torch_obstacle),
+    Backend("torch", "emitted tensor operations, on any device", _torch_obstacle),
     Backend("interpreter", "the Triton loops run by Triton's interpreter, for tests", _interpreter_obstacle),
 )
 _AUTOMATIC = ("triton", "torch")
@@ -135,7 +128,6 @@ def backends(
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
     hidden_size: int = 64,
-    reset: str = "after",
 ) -> tuple[Status, ...]:
     """Which backends can serve a call of this kind, which one `backend="auto"` takes, and why.
 
@@ -143,15 +135,15 @@ def backends(
         device: Of the tensors; the first GPU if there is one, else the CPU.
         dtype: Of the tensors.
         hidden_size: H.
-        reset: before, after or whole.
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    request = Request(torch.device(device), dtype, hidden_size, Options(reset=reset))
-    chosen = choose(request)
+    request = Request(torch.device(device), dtype, hidden_size, Options())
+    obstacles = {backend.name: backend.obstacle(request) for backend in BACKENDS}
+    chosen = next((name for name in _AUTOMATIC if obstacles[name] is None), None)
     lines = []
     for backend in BACKENDS:
-        obstacle = backend.obstacle(request)
-        why = obstacle or ("taken by auto" if backend.name == chosen else "can serve it if asked for")
-        lines.append(Status(backend.name, backend.what, obstacle is None, backend.name == chosen, why))
+        taken, obstacle = backend.name == chosen, obstacles[backend.name]
+        why = obstacle or ("taken by auto" if taken else "can serve it if asked for")
+        lines.append(Status(backend.name, backend.what, obstacle is None, taken, why))
     return tuple(lines)

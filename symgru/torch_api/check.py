@@ -1,4 +1,4 @@
-"""Checks of arguments: each error says what was expected and what came."""
+"""Checks of arguments, in the shapes that the caller sees."""
 
 from __future__ import annotations
 
@@ -10,24 +10,33 @@ from torch import Tensor
 from symgru.torch_api.errors import DeviceError, DtypeError, ShapeError
 
 
-def check_input(x: Tensor, input_size: int) -> None:
-    """x is [T, B, I] after the batch axis has been put second; T at least 1."""
-    if x.shape[-1] != input_size:
-        raise ShapeError(
-            f"input must have {input_size} features in its last axis, but has shape {list(x.shape)}"
-        )
-    if x.shape[0] == 0:
-        raise ShapeError(
-            f"expected a sequence of at least one step, but the input has T = 0 (shape {list(x.shape)})"
-        )
+def check_tensor(name: str, value: object) -> None:
+    """It is a tensor.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a tensor, but is a {type(value).__name__}")
 
 
-def check_state(h0: Tensor, expected: Sequence[int]) -> None:
+def check_input(x: Tensor, axes: tuple[str, ...], size: int) -> None:
+    """The input has the named axes, `size` features, at least one step, and a dtype that we know."""
+    check_tensor("input", x)
+    expected = f"[{', '.join((*axes[:-1], str(size)))}]"
+    if x.dim() != len(axes) or x.shape[-1] != size:
+        raise ShapeError(f"input must be {expected}, but has shape {list(x.shape)}")
+    if "T" in axes and x.shape[axes.index("T")] == 0:
+        raise ShapeError(f"expected a sequence of at least one step, but input {expected} has T = 0")
+    if x.dtype not in FLOATING:
+        raise DtypeError(f"input must be one of {', '.join(map(str, FLOATING))}, but has dtype {x.dtype}")
+
+
+def check_state(hx: Tensor, expected: Sequence[int]) -> None:
     """The initial state has the expected shape."""
-    if list(h0.shape) != list(expected):
-        raise ShapeError(
-            f"the initial state must have shape {list(expected)}, but has shape {list(h0.shape)}"
-        )
+    check_tensor("the initial state", hx)
+    if list(hx.shape) != list(expected):
+        raise ShapeError(f"the initial state must be {list(expected)}, but has shape {list(hx.shape)}")
 
 
 def check_alike(reference: Tensor, name: str, **others: Tensor) -> None:
@@ -45,10 +54,6 @@ def check_alike(reference: Tensor, name: str, **others: Tensor) -> None:
 
 def check_weights(weights: Sequence[Tensor], expected: Sequence[tuple[str, tuple[int, ...]]]) -> None:
     """As many weights as expected, in order, of the expected shapes, all of one dtype and device."""
-    if len(weights) != len(expected):
-        raise ShapeError(
-            f"expected {len(expected)} weights ({', '.join(n for n, _ in expected)}), but got {len(weights)}"
-        )
     for weight, (name, shape) in zip(weights, expected, strict=True):
         if tuple(weight.shape) != shape:
             raise ShapeError(f"{name} must have shape {list(shape)}, but has shape {list(weight.shape)}")
@@ -56,15 +61,5 @@ def check_weights(weights: Sequence[Tensor], expected: Sequence[tuple[str, tuple
     check_alike(weights[0], first, **{name: w for w, (name, _) in zip(weights, expected, strict=True)})
 
 
-def check_floating(x: Tensor) -> None:
-    """Gradients and states need floating point."""
-    if not x.dtype.is_floating_point:
-        raise DtypeError(f"input must be floating point, but has dtype {x.dtype}")
-
-
-def autocast_dtype(x: Tensor) -> torch.dtype | None:
-    """The dtype that autocast asks for on the device of x, or None outside of it."""
-    kind = x.device.type
-    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
-        return None
-    return torch.get_autocast_dtype(kind)
+#: The dtypes that every backend knows; a backend may know fewer.
+FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)

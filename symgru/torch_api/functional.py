@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
-from symgru.torch_api.errors import ShapeError
+from symgru.torch_api.check import check_input, check_state, check_tensor
 from symgru.torch_api.options import Options
 from symgru.torch_api.stack import Stack
 
@@ -55,39 +55,45 @@ def gru(
         ValueError: a keyword is none of its choices.
     """
     options = Options(polarity, reset, backend, precision)
-    stack = Stack(
-        tuple(weights), bias, num_layers, 2 if bidirectional else 1, dropout if training else 0.0, options
-    )
+    directions = 2 if bidirectional else 1
+    stack = Stack(tuple(weights), bias, num_layers, directions, dropout if training else 0.0, options)
     if isinstance(input, PackedSequence):
         return _packed(stack, input, hx)
-    if input.dim() not in (2, 3):
-        raise ShapeError(f"input must be [T, B, I] or unbatched [T, I], but has shape {list(input.shape)}")
+    check_tensor("input", input)
     if input.dim() == 2:
         return _unbatched(stack, input, hx)
+    check_input(input, ("B", "T", "I") if batch_first else ("T", "B", "I"), stack.input_size)
     x = input.transpose(0, 1) if batch_first else input
     output, last = stack(x, hx, None)
     return (output.transpose(0, 1) if batch_first else output), last
 
 
 def _unbatched(stack: Stack, input: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:
-    if hx is not None and hx.dim() != 2:
-        raise ShapeError(
-            f"for unbatched input the initial state must be [L·D, H], but has shape {list(hx.shape)}"
-        )
+    check_input(input, ("T", "I"), stack.input_size)
+    if hx is not None:
+        check_state(hx, (stack.states, stack.hidden_size))
     output, last = stack(input.unsqueeze(1), None if hx is None else hx.unsqueeze(1), None)
     return output.squeeze(1), last.squeeze(1)
 
 
 def _packed(stack: Stack, input: PackedSequence, hx: Tensor | None) -> tuple[PackedSequence, Tensor]:
-    """Padded to [T, B, I] with a mask; the state of a finished sequence is kept."""
+    """Padded to [T, B, I] with a mask; the state of a finished sequence is kept.
+
+    Packing and unpacking are gathers of rows, so they have every derivative.
+    """
     data, batch_sizes, order, inverse = input
-    x, lengths = pad_packed_sequence(PackedSequence(data, batch_sizes))
-    if hx is not None and order is not None:
-        hx = hx.index_select(1, order)
-    steps = torch.arange(x.shape[0], device=x.device)
-    valid = (steps.unsqueeze(1) < lengths.to(x.device)).unsqueeze(-1)
-    output, last = stack(x, hx, valid)
-    packed = pack_padded_sequence(output, lengths)
+    check_input(data, ("steps of all sequences", "I"), stack.input_size)
+    steps, batch = len(batch_sizes), int(batch_sizes[0])
+    if hx is not None:
+        check_state(hx, (stack.states, batch, stack.hidden_size))
+        hx = hx if order is None else hx.index_select(1, order)
+    sizes = batch_sizes.to(data.device).unsqueeze(1)
+    valid = torch.arange(batch, device=data.device) < sizes  # [T, B], packed in this order
+    rows = (valid.flatten().cumsum(0) - 1).clamp(min=0)
+    padded = data.index_select(0, rows).view(steps, batch, -1)
+    mask = valid.unsqueeze(-1)
+    output, last = stack(torch.where(mask, padded, torch.zeros_like(padded)), hx, mask)
+    packed = output.flatten(0, 1).index_select(0, valid.flatten().nonzero().squeeze(1))
     if inverse is not None:
         last = last.index_select(1, inverse)
-    return PackedSequence(packed.data, batch_sizes, order, inverse), last
+    return PackedSequence(packed, batch_sizes, order, inverse), last

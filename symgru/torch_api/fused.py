@@ -5,6 +5,8 @@ axis becomes groups. It has no derivative of its own: it runs inside the emitted
 derivatives of each other, and differentiating it again raises.
 """
 
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from symgru.kernels.passes import Pass
 from symgru.kernels.scan import last
 from symgru.kernels.tensor_ops import compute_dtype
+from symgru.torch_api.emitted import emitted
 from symgru.torch_api.errors import BackendError
 from symgru.torch_api.options import Options
 
@@ -65,12 +68,10 @@ def loop(
     return [values[n] for n in (*pass_.stored, last(leaving))]
 
 
-def _emitted(cell: str, name: str, lengths: bool) -> tuple[Pass, Any]:
-    from importlib import import_module
-
-    suffix = f"{cell}{'_lengths' if lengths else ''}"
-    module = import_module(f"symgru.kernels.generated.torch_{suffix}")
-    return getattr(module, name.upper()), import_module(f"symgru.kernels.generated.triton_{suffix}")
+def _emitted(cell: str, name: str, lengths: bool) -> tuple[Pass, ModuleType]:
+    """The pass, and its stages in Triton."""
+    stages = import_module(f"symgru.kernels.generated.triton_{cell}{'_lengths' if lengths else ''}")
+    return getattr(emitted(cell, lengths), name.upper()), stages
 
 
 @loop.register_fake

@@ -11,9 +11,6 @@ or None. Results: states [T, B, H] and the last state [B, H] in the dtype of x.
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -22,16 +19,12 @@ from torch import Tensor
 from symgru.kernels.passes import Pass
 from symgru.kernels.scan import last, scan
 from symgru.kernels.tensor_ops import compute_dtype
+from symgru.torch_api.emitted import emitted
+from symgru.torch_api.fused import fused_scan
 from symgru.torch_api.options import Options
 
 NAMES = ("x", "h0", "weight_ih", "weight_hh", "bias", "c_n", "valid")
 Values = dict[str, Tensor]
-
-
-@cache
-def emitted(cell: str, lengths: bool) -> ModuleType:
-    """The emitted torch module of a cell."""
-    return import_module(f"symgru.kernels.generated.torch_{cell}{'_lengths' if lengths else ''}")
 
 
 def _execute(pass_: Pass, name: str, values: Values, options: Options) -> None:
@@ -39,8 +32,6 @@ def _execute(pass_: Pass, name: str, values: Values, options: Options) -> None:
     if options.backend == "torch":
         scan(pass_, values)
     else:
-        from symgru.torch_api.fused import fused_scan
-
         fused_scan(pass_, name, values, options)
     pass_.after(values)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from symgru.torch_api.errors import ShapeError
+from symgru.torch_api.autocast import target_dtype
+from symgru.torch_api.check import check_alike, check_input, check_state, check_tensor
 from symgru.torch_api.functional import gru
 from symgru.torch_api.options import Options
 
@@ -205,14 +207,15 @@ class GRUCell(nn.Module):
         Raises:
             ShapeError, DtypeError, DeviceError, BackendError: as `symgru.gru`.
         """
-        if input.dim() not in (1, 2):
-            raise ShapeError(f"input must be [B, I] or unbatched [I], but has shape {list(input.shape)}")
-        if hx is not None and hx.dim() != input.dim():
-            raise ShapeError(
-                f"input {list(input.shape)} needs a state of {input.dim()} axes, "
-                f"but it has shape {list(hx.shape)}"
-            )
-        weights = [getattr(self, name) for name, _ in self.named_parameters()]
+        check_tensor("input", input)
+        batch = input.shape[:-1]
+        check_input(input, ("I",) if input.dim() == 1 else ("B", "I"), self.input_size)
+        if hx is not None:
+            check_state(hx, (*batch, self.hidden_size))
+        if target_dtype(input) is None:
+            check_alike(self.weight_ih, "weight_ih", input=input, **({} if hx is None else {"hx": hx}))
+        names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if self.bias else ()))
+        weights = [getattr(self, name) for name in names]
         _, state = gru(
             input.unsqueeze(0),
             None if hx is None else hx.unsqueeze(0),
@@ -249,9 +252,9 @@ def _check_sizes(**sizes: object) -> None:
 
 
 def _check_dropout(dropout: object, num_layers: int) -> None:
-    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+    if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= float(dropout) <= 1:
         raise ValueError(f"dropout must be a probability between 0 and 1, but is {dropout!r}")
-    if dropout > 0 and num_layers == 1:
+    if float(dropout) > 0 and num_layers == 1:
         warnings.warn(
             f"dropout acts between layers, so dropout={dropout} does nothing with num_layers=1", stacklevel=3
         )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-POLARITIES = ("keep", "update")
-RESETS = ("before", "after", "whole")
-PRECISIONS = ("ieee", "tf32", "tf32x3")
+from symgru.kernels.names import POLARITIES, PRECISIONS, RESETS
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from symgru.torch_api.backends import resolve
-from symgru.torch_api.check import (
-    autocast_dtype,
-    check_alike,
-    check_floating,
-    check_input,
-    check_state,
-    check_weights,
-)
+from symgru.torch_api.autocast import cast, without_autocast
+from symgru.torch_api.check import check_alike, check_state, check_weights
+from symgru.torch_api.dispatch import run_layer
 from symgru.torch_api.errors import ShapeError
-from symgru.torch_api.layer import apply_layer
-from symgru.torch_api.operators import layer as layer_operator
 from symgru.torch_api.options import Options
 
 
@@ -34,6 +26,8 @@ class Stack:
         dropout: float,
         options: Options,
     ):
+        if layers < 1:
+            raise ValueError(f"num_layers must be at least 1, but is {layers}")
         per_direction = 4 if bias else 2
         expected = layers * directions * per_direction
         if len(weights) != expected:
@@ -43,29 +37,25 @@ class Stack:
             )
         self._groups = [weights[i : i + per_direction] for i in range(0, len(weights), per_direction)]
         self._layers, self._directions, self._dropout, self._options = layers, directions, dropout, options
-        self._hidden_size = weights[1].shape[-1]
-        self._input_size = weights[0].shape[-1]
-        check_weights(weights, _expected(self._input_size, self._hidden_size, layers, directions, bias))
+        self.hidden_size, self.input_size = weights[1].shape[-1], weights[0].shape[-1]
+        self.states = layers * directions
+        check_weights(weights, _expected(self.input_size, self.hidden_size, layers, directions, bias))
 
     def __call__(self, x: Tensor, hx: Tensor | None, valid: Tensor | None) -> tuple[Tensor, Tensor]:
         """Outputs [T, B, D·H], final states [L·D, B, H]; x is [T, B, I], the mask valid [T, B, 1]."""
-        check_floating(x)
-        check_input(x, self._input_size)
-        shape = (self._layers * self._directions, x.shape[1], self._hidden_size)
+        shape = (self.states, x.shape[1], self.hidden_size)
         hx = x.new_zeros(shape) if hx is None else hx
         check_state(hx, shape)
-        dtype = autocast_dtype(x)
-        if dtype is None:
-            return self._run(x, hx, valid, self._groups)
-        groups = [tuple(w.to(dtype) for w in group) for group in self._groups]
-        with torch.autocast(x.device.type, enabled=False):
-            return self._run(x.to(dtype), hx.to(dtype), valid, groups)
+        weight, flat = self._groups[0][0], [w for group in self._groups for w in group]
+        x, hx, *flat = cast(x, weight, hx, *flat)
+        check_alike(flat[0], "weight_ih_l0", input=x, hx=hx)
+        size = len(self._groups[0])
+        with without_autocast(x):
+            return self._run(x, hx, valid, [tuple(flat[i : i + size]) for i in range(0, len(flat), size)])
 
     def _run(
         self, x: Tensor, hx: Tensor, valid: Tensor | None, groups: Sequence[tuple[Tensor, ...]]
     ) -> tuple[Tensor, Tensor]:
-        check_alike(groups[0][0], "weight_ih_l0", input=x, hx=hx)
-        options = self._options if torch.compiler.is_compiling() else resolve(self._options, x, groups[0][1])
         finals = []
         for index in range(self._layers):
             if index > 0 and self._dropout > 0:
@@ -73,7 +63,9 @@ class Stack:
             outputs = []
             for direction in range(self._directions):
                 position = index * self._directions + direction
-                states, final = _direction(x, hx[position], groups[position], valid, direction == 1, options)
+                states, final = _direction(
+                    x, hx[position], groups[position], valid, direction == 1, self._options
+                )
                 outputs.append(states)
                 finals.append(final)
             x = torch.cat(outputs, -1) if self._directions > 1 else outputs[0]
@@ -105,12 +97,7 @@ def _direction(
         x = x.flip(0)
         valid = None if valid is None else valid.flip(0)
     bias, c_n = _merged_biases(group, options.reset)
-    arguments = (x, h0, group[0], group[1], bias, c_n, valid)
-    if torch.compiler.is_compiling():
-        settings = (options.polarity, options.reset, options.backend, options.precision)
-        states, final = layer_operator(*arguments, *settings)
-    else:
-        states, final = apply_layer(arguments, options)
+    states, final = run_layer((x, h0, group[0], group[1], bias, c_n, valid), options)
     return (states.flip(0) if backwards else states), final
 
 

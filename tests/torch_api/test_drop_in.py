@@ -3,9 +3,11 @@
 import inspect
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import symgru
 
@@ -91,6 +93,10 @@ def test_it_is_not_a_subclass():
     assert not issubclass(symgru.GRU, nn.RNNBase)
 
 
+def test_dropout_may_be_any_real_number():
+    assert symgru.GRU(3, 5, 2, dropout=np.float32(0.25)).dropout == 0.25
+
+
 def test_dropout_of_one_layer_warns_as_in_torch():
     for cls in (nn.GRU, symgru.GRU):
         with pytest.warns(UserWarning, match="num_layers"):
@@ -113,6 +119,41 @@ def test_cell(bias, batched):
     assert (ours(x, h) - theirs(x, h)).abs().max() < 1e-6
     assert (ours(x) - theirs(x)).abs().max() < 1e-6
     assert repr(symgru.GRUCell(3, 5, bias=False, reset="before")) == "GRUCell(3, 5, bias=False, reset=before)"
+
+
+def pair_of_cells(bias, size):
+    torch.manual_seed(3)
+    ours = symgru.GRUCell(size, 5, bias)
+    theirs = nn.GRUCell(size, 5, bias)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+@pytest.mark.parametrize(
+    ("bias", "name", "size"), [(False, "weight_hh", 3), (True, "bias_hh", 3), (False, "weight_ih", 5)]
+)
+def test_pruned_cells(bias, name, size):
+    """Weights are taken by their names, in whatever order and under whatever name the parameters are kept."""
+    ours, theirs = pair_of_cells(bias, size)
+    for cell in (ours, theirs):
+        prune.l1_unstructured(cell, name, amount=0.5)
+    x, h = torch.randn(2, size), torch.randn(2, 5)
+    assert (ours(x, h) - theirs(x, h)).abs().max() < 1e-6
+
+
+def test_cells_with_other_parameters():
+    class WithHead(symgru.GRUCell):
+        def __init__(self):
+            super().__init__(3, 5)
+            self.head = nn.Linear(5, 2)
+
+    assert WithHead()(torch.randn(2, 3)).shape == (2, 5)
+    ours, theirs = pair_of_cells(True, 3)
+    for cell in (ours, theirs):
+        nn.utils.parametrizations.weight_norm(cell, "weight_hh")
+        cell.bias_hh = cell.bias_ih
+    x = torch.randn(2, 3)
+    assert (ours(x) - theirs(x)).abs().max() < 1e-6
 
 
 def test_cell_steps_are_the_sequence():

@@ -1,7 +1,9 @@
 """Every error says what was expected and what came."""
 
+import numpy as np
 import pytest
 import torch
+from torch.nn.utils.rnn import pack_sequence
 
 import symgru
 from symgru.torch_api.backends import BACKENDS
@@ -14,18 +16,36 @@ def call(x=(4, 2, 3), h0=(1, 2, 5), **kwargs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"x": (4, 2, 7)}, r"input must have 3 features in its last axis, but has shape \[4, 2, 7\]"),
-        ({"x": (4, 2, 3, 1)}, r"input must be \[T, B, I\] or unbatched \[T, I\], but has shape"),
-        ({"x": (3,)}, r"but has shape \[3\]"),
-        ({"x": (0, 2, 3)}, r"at least one step, but the input has T = 0"),
-        ({"h0": (1, 3, 5)}, r"initial state must have shape \[1, 2, 5\], but has shape \[1, 3, 5\]"),
-        ({"h0": (2, 5)}, r"initial state must have shape \[1, 2, 5\], but has shape \[2, 5\]"),
-        ({"x": (4, 3), "h0": (1, 1, 5)}, r"for unbatched input the initial state must be \[L·D, H\]"),
+        ({"x": (4, 2, 7)}, r"input must be \[T, B, 3\], but has shape \[4, 2, 7\]"),
+        ({"x": (2, 4, 7), "batch_first": True}, r"input must be \[B, T, 3\], but has shape \[2, 4, 7\]"),
+        ({"x": (4, 2, 3, 1)}, r"input must be \[T, B, 3\], but has shape \[4, 2, 3, 1\]"),
+        ({"x": (3,)}, r"input must be \[T, B, 3\], but has shape \[3\]"),
+        ({"x": (4, 7)}, r"input must be \[T, 3\], but has shape \[4, 7\]"),
+        ({"x": (0, 2, 3)}, r"at least one step, but input \[T, B, 3\] has T = 0"),
+        ({"x": (2, 0, 3), "batch_first": True}, r"input \[B, T, 3\] has T = 0"),
+        ({"h0": (1, 3, 5)}, r"initial state must be \[1, 2, 5\], but has shape \[1, 3, 5\]"),
+        ({"h0": (2, 5)}, r"initial state must be \[1, 2, 5\], but has shape \[2, 5\]"),
+        ({"x": (4, 3), "h0": (1, 1, 5)}, r"initial state must be \[1, 5\], but has shape \[1, 1, 5\]"),
     ],
 )
 def test_shapes(arguments, message):
     with pytest.raises(symgru.ShapeError, match=message):
         call(**arguments)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 5), (1, 7, 5), (2, 5)])
+def test_the_state_of_a_packed_sequence(shape):
+    packed = pack_sequence([torch.randn(n, 3) for n in (2, 4)], enforce_sorted=False)
+    with pytest.raises(symgru.ShapeError, match=r"initial state must be \[1, 2, 5\]"):
+        symgru.GRU(3, 5)(packed, torch.randn(shape))
+
+
+def test_what_is_no_tensor():
+    with pytest.raises(TypeError, match="input must be a tensor, but is a ndarray"):
+        symgru.GRU(3, 5)(np.zeros((4, 2, 3)))
+    state = torch.zeros(1, 2, 5)
+    with pytest.raises(TypeError, match="the initial state must be a tensor, but is a tuple"):
+        symgru.GRU(3, 5)(torch.randn(4, 2, 3), (state, state))
 
 
 def test_dtypes():
@@ -36,7 +56,7 @@ def test_dtypes():
         module(torch.randn(4, 2, 3, dtype=torch.float64))
     with pytest.raises(symgru.DtypeError, match=r"hx must have the dtype .* has torch\.float64"):
         module(torch.randn(4, 2, 3), torch.randn(1, 2, 5, dtype=torch.float64))
-    with pytest.raises(symgru.DtypeError, match=r"input must be floating point, but has dtype torch\.int64"):
+    with pytest.raises(symgru.DtypeError, match=r"input must be one of .* but has dtype torch\.int64"):
         module(torch.ones(4, 2, 3, dtype=torch.int64))
     module.bias_hh_l0.data = module.bias_hh_l0.data.double()
     with pytest.raises(symgru.DtypeError, match="bias_hh_l0 must have the dtype of weight_ih_l0"):
@@ -96,7 +116,7 @@ def test_backends_that_cannot_serve_name_one_that_can(monkeypatch):
             torch.randn(4, 2, 3, dtype=torch.bfloat16)
         )
     monkeypatch.setenv("TRITON_INTERPRET", "0")
-    with pytest.raises(symgru.BackendError, match="TRITON_INTERPRET is not 1; backend 'torch' can"):
+    with pytest.raises(symgru.BackendError, match=r"takes Triton's interpreter.*; backend 'torch' can"):
         call(backend="interpreter")
 
 
@@ -125,7 +145,11 @@ def test_errors_are_value_errors():
 
 def test_cell_shapes():
     cell = symgru.GRUCell(3, 5)
-    with pytest.raises(symgru.ShapeError, match=r"input must be \[B, I\] or unbatched \[I\]"):
+    with pytest.raises(symgru.ShapeError, match=r"input must be \[B, 3\], but has shape \[4, 2, 3\]"):
         cell(torch.randn(4, 2, 3))
-    with pytest.raises(symgru.ShapeError, match="needs a state of 2 axes"):
+    with pytest.raises(symgru.ShapeError, match=r"input must be \[3\], but has shape \[7\]"):
+        cell(torch.randn(7))
+    with pytest.raises(symgru.ShapeError, match=r"the initial state must be \[2, 5\], but has shape \[5\]"):
         cell(torch.randn(2, 3), torch.randn(5))
+    with pytest.raises(symgru.DtypeError, match="input must have the dtype of weight_ih, torch"):
+        cell(torch.randn(2, 3).double())

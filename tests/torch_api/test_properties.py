@@ -11,6 +11,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 import symgru
 from symgru.testing.strategies import cases
+from symgru.torch_api.options import Options
+from symgru.torch_api.stack import Stack
 
 BACKENDS = ("torch", "interpreter")
 small = {"max_hidden": 17, "max_layers": 1}
@@ -117,15 +119,23 @@ def test_nan_spreads_exactly_as_in_torch(case, data):
         assert ours.isnan().any()
 
 
-def test_nan_in_padding_does_not_leak():
-    """Padding is not part of a packed sequence, so nothing can come of it."""
-    module, x = symgru.GRU(2, 3), torch.randn(4, 2, 2)
-    x[3, 1] = torch.nan
-    packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([4, 3]))
-    output, final = module(packed)
-    assert not output.data.isnan().any()
-    (output.data.sum() + final.sum()).backward()
-    assert not any(p.grad.isnan().any() for p in module.parameters())
+def test_masked_steps_do_not_count():
+    """Whatever finite values stand in masked steps, nothing but the shorter sequence counts."""
+    module, x = symgru.GRU(2, 3, dtype=torch.float64), torch.randn(4, 2, 2, dtype=torch.float64)
+    weights, valid = tuple(module.parameters()), torch.ones(4, 2, 1, dtype=torch.bool)
+    valid[3, 1] = False
+    results = []
+    for padding in (0.0, 7.0, -1e6):
+        x[3, 1] = padding
+        stack = Stack(weights, True, 1, 1, 0.0, Options())
+        output, final = stack(x.requires_grad_(), None, valid)
+        gradients = torch.autograd.grad(output[valid[..., 0]].square().sum() + final.sum(), (x, *weights))
+        results.append((final.detach(), *gradients))
+        x = x.detach()
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    alone, _ = module(x[:3, 1:])
+    assert torch.equal(results[0][0][0, 1], alone[2, 0])
 
 
 def test_saturated_gates_stay_finite():

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from symgru.kernels.names import POLARITIES, RESETS
 from torch.autograd.gradcheck import GradcheckError
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, stack_module_state, vjp, vmap
 
 import symgru
-from symgru.torch_api.layer import emitted
+from symgru.torch_api.emitted import emitted
 from symgru.torch_api.operators import layer
-from symgru.torch_api.options import POLARITIES, RESETS
 
 CONVENTIONS = [(p, r) for p in POLARITIES for r in RESETS]
 
@@ -229,12 +229,26 @@ def test_inference_mode_and_no_grad():
     assert torch.equal(module(x)[0], inferred)
 
 
-def test_autocast_computes_in_its_dtype():
-    module, x = symgru.GRU(3, 4), torch.randn(5, 2, 3)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_autocast_on_a_cpu_leaves_the_dtype_as_in_torch(dtype):
+    ours, theirs = symgru.GRU(3, 4, dtype=dtype), torch.nn.GRU(3, 4, dtype=dtype)
+    cell, peer = symgru.GRUCell(3, 4, dtype=dtype), torch.nn.GRUCell(3, 4, dtype=dtype)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(5, 2, 3, dtype=dtype)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        output, final = module(x)
-    assert output.dtype is torch.bfloat16
-    assert final.dtype is torch.bfloat16
-    assert (output.float() - module(x)[0]).abs().max() < 0.03
+        inside = ours(x)
+        assert [t.dtype for t in inside] == [t.dtype for t in theirs(x)]
+        assert cell(x[0]).dtype is peer(x[0]).dtype
+    assert all(torch.equal(a, b) for a, b in zip(inside, ours(x), strict=True))
+    with pytest.raises(symgru.DtypeError), torch.autocast("cpu", dtype=torch.bfloat16):
+        ours(x.float() if dtype is torch.float64 else x.double())
+
+
+def test_autocast_takes_the_half_precision_output_of_a_layer_below():
+    linear, module = torch.nn.Linear(3, 3), symgru.GRU(3, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        below = linear(torch.randn(5, 2, 3))
+        assert below.dtype is torch.bfloat16
+        output, _ = module(below)
     output.float().sum().backward()
-    assert module.weight_hh_l0.grad.dtype is torch.float32
+    assert linear.weight.grad.dtype is torch.float32
