@@ -46,3 +46,8 @@ def rows(stack: Tensor, start: int, stop: int, blocks: int) -> Tensor:
 
 def _flat(vector: Tensor) -> Tensor:
     return vector.reshape(-1, vector.shape[-1])  # not flatten: batched gradients have no rule for it
+
+
+def per_step(value: Tensor, like: Tensor) -> Tensor:
+    """The same value at every step and for every example: [n] -> [..., n] with the leading axes of `like`."""
+    return value.expand(*like.shape[:-1], value.shape[-1])

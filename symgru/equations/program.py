@@ -145,7 +145,8 @@ class Program:
     """Statements in order, the shapes of the inputs, and the outputs.
 
     Raises:
-        ProgramError: a symbol is used before it is defined or defined twice, shapes do not fit,
+        ProgramError: a symbol is used before it is defined or defined twice, a sum over time and
+            batch is read, shapes do not fit,
             an expression has a node that is not exact and defined everywhere, a mask is not an input or is
             read as a number, or an output is never written.
     """
@@ -156,7 +157,7 @@ class Program:
     shapes: Mapping[sp.Symbol, Shape] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        shapes = dict(self.inputs)
+        shapes, sums = dict(self.inputs), set[sp.Symbol]()
         for statement in self.statements:
             missing = sorted(map(str, statement.reads - shapes.keys()))
             if missing:
@@ -165,6 +166,12 @@ class Program:
                 )
             if statement.target in shapes:
                 raise ProgramError(f"'{statement}' defines {statement.target} a second time")
+            for symbol in sorted(statement.reads & sums, key=str):
+                raise ProgramError(
+                    f"'{statement}' reads {symbol}, a sum over time and batch, which no step knows"
+                )
+            if isinstance(statement, Outer | Sum):
+                sums.add(statement.target)
             shapes[statement.target] = _target_shape(statement, shapes)
         _check_masks(self.inputs, self.statements)
         unwritten = [str(output) for output in self.outputs if output not in shapes]

@@ -76,8 +76,12 @@ def _rows(vector: Array) -> Array:
 def evaluate(program: Program, inputs: Mapping[str, Array]) -> Values:
     """Every value of a program, for given inputs (vectors [..., n], biases [n], matrices [rows, columns])."""
     values = dict(inputs)
+    leading = next((values[str(s)].shape[:-1] for s in program.vectors), ())
     for statement in program:
-        values[str(statement.target)] = evaluate_statement(statement, values)
+        value = evaluate_statement(statement, values)
+        if isinstance(statement, Pointwise) and value.ndim == 1:  # of biases alone: the same at every step
+            value = np.broadcast_to(value, (*leading, *value.shape))
+        values[str(statement.target)] = value
     return values
 
 

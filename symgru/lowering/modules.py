@@ -44,7 +44,7 @@ def torch_module(
     parts = [
         f'"""{cell.title}: forward, backward and tangent pass in tensor operations.\n\n{NOTICE}\n"""\n',
         "import torch\n\nfrom ..passes import Pass, Phase\n"
-        "from ..tensor_ops import outer, product, product_transposed, rows, total\n",
+        "from ..tensor_ops import outer, per_step, product, product_transposed, rows, total\n",
     ]
     for name, schedule_ in (scheduled or passes(cell)).items():
         functions = torch_functions(name, schedule_, layout)

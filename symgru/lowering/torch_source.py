@@ -20,6 +20,25 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class _Spread:
+    """A pointwise statement of parameters alone, repeated for every step of a sequence."""
+
+    statement: Pointwise
+    like: sp.Symbol
+
+    @property
+    def target(self) -> sp.Symbol:
+        return self.statement.target
+
+    @property
+    def reads(self) -> frozenset[sp.Symbol]:
+        return self.statement.reads | {self.like}
+
+
+Line = Statement | _Spread
+
+
+@dataclass(frozen=True)
 class Function:
     """An emitted function: what it reads and writes by name, and its source."""
 
@@ -31,7 +50,7 @@ class Function:
 
 def torch_function(
     name: str,
-    statements: Sequence[Statement],
+    statements: Sequence[Line],
     reads: Iterable[sp.Symbol],
     writes: Iterable[sp.Symbol],
     layout: Layout,
@@ -62,10 +81,12 @@ def torch_functions(name: str, schedule: Schedule, layout: Layout) -> tuple[Func
     later = {s for statement in (*schedule.inside, *schedule.after) for s in statement.reads} | set(
         step.outputs
     )
+    sequence = next(s for s in step.vectors if s not in schedule.loop.carried)
+    spread = _spread(schedule.before, step.parameters, sequence)
     before = torch_function(
         f"{name}_before",
-        schedule.before,
-        _external(schedule.before, step),
+        spread,
+        _external(spread, step),
         [s for s in written_before if s in later],
         layout,
     )
@@ -90,7 +111,20 @@ def torch_functions(name: str, schedule: Schedule, layout: Layout) -> tuple[Func
     return before, inside, after
 
 
-def _external(statements: Sequence[Statement], step: Program) -> tuple[sp.Symbol, ...]:
+def _spread(statements: Iterable[Statement], parameters: Iterable[sp.Symbol], like: sp.Symbol) -> list[Line]:
+    """What varies neither over time nor batch is spread over both, where whole sequences are computed."""
+    fixed = set(parameters)
+    result: list[Line] = []
+    for statement in statements:
+        if isinstance(statement, Pointwise) and statement.reads <= fixed:
+            fixed.add(statement.target)
+            result.append(_Spread(statement, like))
+        else:
+            result.append(statement)
+    return result
+
+
+def _external(statements: Sequence[Line], step: Program) -> tuple[sp.Symbol, ...]:
     read = {s for statement in statements for s in statement.reads}
     return tuple(s for s in step.inputs if s in read)
 
@@ -106,11 +140,11 @@ class _Group:
     members: tuple[Contract, ...]
 
 
-def _grouped(statements: Sequence[Statement], layout: Layout) -> list[Statement | _Group]:
+def _grouped(statements: Sequence[Line], layout: Layout) -> list[Line | _Group]:
     """Join contractions that one matrix product can do; the group stands where its first member stood."""
     contracts = [s for s in statements if isinstance(s, Contract)]
     done: set[sp.Symbol] = set()
-    result: list[Statement | _Group] = []
+    result: list[Line | _Group] = []
     for statement in statements:
         if statement.target in done:
             continue
@@ -152,9 +186,14 @@ class _Body:
     lines: list[str] = field(default_factory=list)
     _joined: dict[tuple[str, ...], str] = field(default_factory=dict)
 
-    def unpack_biases(self, statements: Iterable[Statement]) -> None:
+    def unpack_biases(self, statements: Iterable[Line]) -> None:
         """One name for every stacked bias that a pointwise statement reads."""
-        read = {s for statement in statements if isinstance(statement, Pointwise) for s in statement.reads}
+        read = {
+            s
+            for statement in statements
+            if isinstance(statement, Pointwise | _Spread)
+            for s in statement.reads
+        }
         stacks = _unique(b.stack for s in sorted(read, key=str) if (b := self.layout.block(s)))
         for stack in stacks:
             members = {b.index: s for s in read if (b := self.layout.block(s)) and b.stack == stack}
@@ -162,16 +201,18 @@ class _Body:
             names = ", ".join(str(members.get(i, "_")) for i in range(count))
             self.lines.append(f"{names} = {stack}.chunk({count})")
 
-    def write(self, statement: Statement | _Group) -> None:
+    def write(self, statement: Line | _Group) -> None:
         match statement:
             case Pointwise():
                 self.lines.append(f"{statement.target} = {_print(statement.expression)}")
+            case _Spread(pointwise, like):
+                self.lines.append(f"{pointwise.target} = per_step({_print(pointwise.expression)}, {like})")
             case _Group():
                 self._write_group(statement)
             case Contract():
                 self.lines.append(f"{statement.target} = {self._contraction(statement)}")
 
-    def write_accumulated(self, statements: Sequence[Statement]) -> None:
+    def write_accumulated(self, statements: Sequence[Line]) -> None:
         """Sums over time and batch, stacked as the layout says."""
         accumulated = [s for s in statements if isinstance(s, Outer | Sum)]
         for tensor in _unique(self.layout.tensor(s.target) for s in accumulated):

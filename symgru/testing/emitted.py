@@ -53,6 +53,7 @@ def assert_emitted_agrees(
     tolerance: float,
     execute: Executor = scan,
     only: str | None = None,
+    layout: Layout = TORCH_GRU,
 ) -> None:
     """The passes of an emitted module give what the oracle gives, to an absolute tolerance in float64.
 
@@ -63,20 +64,21 @@ def assert_emitted_agrees(
         tolerance: Largest difference allowed.
         execute: Runs the loop; the plain one by default.
         only: The name of one pass; all three if None.
+        layout: How the module stores parameters.
     Raises:
         AssertionError: naming the pass and the value that differ.
     """
-    for name, given, expected in _problems(cell, sizes, seed):
+    for name, given, expected in _problems(cell, sizes, seed, layout):
         if only in (None, name):
             found = run_pass(getattr(module, name.upper()), given, execute)
             _compare(name, found, expected, tolerance)
 
 
-def _problems(cell: Cell, sizes: Sizes, seed: int) -> Iterator[tuple[str, Tensors, Tensors]]:
+def _problems(cell: Cell, sizes: Sizes, seed: int, layout: Layout) -> Iterator[tuple[str, Tensors, Tensors]]:
     """For each pass its name, what it is given, and what has to come out."""
     oracle, point = Differentiable(cell), draw(cell, sizes, seed)
     states = oracle.states(point)["h_new"]
-    values = stacked(point)
+    values = stacked(point, layout)
     yield "forward", dict(values), {"h_new": torch.from_numpy(states)}
 
     linearised = values | {"h_prev": torch.from_numpy(np.concatenate((point["h_prev"][None], states[:-1])))}
@@ -86,7 +88,7 @@ def _problems(cell: Cell, sizes: Sizes, seed: int) -> Iterator[tuple[str, Tensor
         "d_h_new_carried": torch.zeros_like(values["h_prev"]),
     }
     gradients = oracle.vjp(point, {"h_new": cotangent})
-    expected = stacked({f"d_{name}": g for name, g in gradients.items() if name != "h_prev"})
+    expected = stacked({f"d_{name}": g for name, g in gradients.items() if name != "h_prev"}, layout)
     yield (
         "backward",
         linearised | arriving,
@@ -94,7 +96,7 @@ def _problems(cell: Cell, sizes: Sizes, seed: int) -> Iterator[tuple[str, Tensor
     )
 
     tangents = {name: t for name, t in draw(cell, sizes, seed + 1).items() if name != "valid"}
-    moving = stacked({f"tangent_{name}": t for name, t in tangents.items()})
+    moving = stacked({f"tangent_{name}": t for name, t in tangents.items()}, layout)
     tangent = torch.from_numpy(oracle.jvp(point, tangents)["h_new"])
     yield "tangent", linearised | moving, {"tangent_h_new": tangent}
 

@@ -163,12 +163,12 @@ def _is_a_kernel(cell: Cell, name: str, inside: Program) -> bool:
 
 
 def _check_emitted(cell: Cell, name: str, folder: Path, inside: Program) -> None:
-    module = _imported(folder, torch_module(cell, scheduled=_with_inside(cell, name, inside)))
+    module = imported(folder, torch_module(cell, scheduled=_with_inside(cell, name, inside)))
     assert_emitted_agrees(cell, module, SIZES, seed=0, tolerance=TOLERANCE)
 
 
 def _check_kernel(cell: Cell, name: str, folder: Path, inside: Program) -> None:
-    stages = _imported(folder, triton_module(cell, scheduled=_with_inside(cell, name, inside)))
+    stages = imported(folder, triton_module(cell, scheduled=_with_inside(cell, name, inside)))
     right = import_module(f"symgru.kernels.generated.torch_{cell.name}")
     execute = partial(_resident, stages)
     assert_emitted_agrees(cell, right, SIZES, seed=0, tolerance=TOLERANCE, execute=execute, only=name)
@@ -186,7 +186,7 @@ def _resident(stages: ModuleType, pass_: Pass, values: dict[str, torch.Tensor]) 
     values.update({name: groups[name].squeeze(0).cpu() for name in (*pass_.stored, last(leaving))})
 
 
-def _imported(folder: Path, source: str) -> ModuleType:
+def imported(folder: Path, source: str) -> ModuleType:
     """The source as a module, as if it lay among the generated ones."""
     path = folder / f"planted_{len(list(folder.iterdir()))}.py"
     path.write_text(source)

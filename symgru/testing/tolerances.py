@@ -1,4 +1,4 @@
-"""How far a result may be from the float64 oracle: measured, in this one table, and nowhere else.
+"""How far a GRU's result may be from the float64 oracle: measured, and in this one table.
 
 The rule, after flash-attention: the error may be FACTOR times that of torch.nn.GRU in the same dtype, plus a
 floor for cases in which nn.GRU happens to be exact, and never above the cap. Where there is no nn.GRU of the

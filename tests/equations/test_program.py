@@ -58,6 +58,11 @@ INPUTS = {x: vector("I"), v: vector("H"), m: vector("H"), w: matrix("H", "I"), b
         ([Contract(u, (Product(w, b),))], "needs a vector, but b has shape \\[H\\]"),
         ([Outer(u, ((v, x), (x, v)))], "terms of different shapes"),
         ([Sum(u, (x, v))], "terms on different axes"),
+        ([Sum(u, (v,)), Pointwise(q, u * v)], "'q = u\\*v' reads u, a sum over time and batch"),
+        (
+            [Outer(u, ((v, x),)), Contract(q, (Product(u, x),))],
+            "'q = u x' reads u, a sum over time and batch",
+        ),
     ],
 )
 def test_an_ill_formed_statement_is_named(statements, message):

@@ -3,14 +3,17 @@
 from importlib import import_module
 
 import pytest
+import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from symgru.equations import Cell, Contract, Pointwise, Product, Program, bias, matrix, sigmoid, vector
+from symgru.lowering import Layout
 from symgru.lowering.emit import differences, folder, generated_files, main
-from symgru.lowering.modules import gru_cells
+from symgru.lowering.modules import gru_cells, torch_module
 from symgru.testing.emitted import assert_emitted_agrees
 from symgru.testing.loops import Sizes
-from symgru.testing.planted import GROUPS
+from symgru.testing.planted import GROUPS, imported
 from symgru.testing.tolerances import TOLERANCES, torch
 
 CELLS = list(gru_cells())
@@ -57,3 +60,26 @@ def test_no_planted_error_survives(group):
     survivors = [f"{p.where}: {p.error}" for p in found if p.complaint is None]
     assert not survivors
     assert len(found) > 100
+
+
+def _leaky_cell():
+    """A state that decays at a learned rate: one statement reads nothing that varies over time and batch."""
+    x, h_prev, h_new, decay, n, w, b = sp.symbols("x h_prev h_new decay n W_n b_r", real=True)
+    step = Program(
+        {x: vector("I"), h_prev: vector("H"), w: matrix("H", "I"), b: bias("H")},
+        (
+            Pointwise(decay, sigmoid(b)),
+            Contract(n, (Product(w, x),)),
+            Pointwise(h_new, decay * h_prev + (1 - decay) * n),
+        ),
+        (h_new,),
+    )
+    return Cell("leaky", "Leaky integrator", step, ((h_prev, h_new),), "a test")
+
+
+@pytest.mark.parametrize("steps", [3, 5])
+def test_values_that_are_the_same_at_every_step(steps, tmp_path):
+    """As many steps as units hides a mistaken axis, so both are tried."""
+    cell, layout = _leaky_cell(), Layout({})
+    module = imported(tmp_path, torch_module(cell, layout))
+    assert_emitted_agrees(cell, module, Sizes(steps, 2, {"I": 3, "H": 5}), 0, 1e-13, layout=layout)
