@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-thorough lint format types project generated generated-check wheel check clean
+.PHONY: help demo test test-thorough lint format types project generated generated-check docs wheel check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,14 +51,18 @@ generated: $(INSTALLED) ## emit kernels/generated anew from the equations
 generated-check: $(INSTALLED) ## kernels/generated is what the equations give
 	$(BIN)/python -m symgru.lowering.emit --check
 
+docs: $(INSTALLED) ## docs/ as a site in site/; broken links are errors
+	$(BIN)/python -m symgru.documents --check
+	$(BIN)/mkdocs build --quiet --strict --config-file .mkdocs.yml
+
 wheel: $(INSTALLED) ## build the wheel into dist/ and check what it holds
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist
 	rm -rf build
 	$(BIN)/python -m pytest tests/project/test_packaging.py
 
-check: lint types project generated-check wheel test ## all of the above but the thorough tests
+check: lint types project generated-check docs wheel test ## all of the above but the thorough tests
 
 clean: ## remove .venv and everything built
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find symgru kernels tests -name __pycache__ -type d -prune -exec rm -rf {} +
