@@ -53,17 +53,22 @@ class Status:
         return f"{mark} {self.name:12} {'yes' if self.available else 'no':4} {self.why} ({self.what})"
 
 
+def _missing_gpu(request: Request) -> str | None:
+    if request.device.type != "cuda" or torch.cuda.is_available():
+        return None
+    return f"torch {torch.__version__} finds no GPU here"
+
+
 def _torch_obstacle(request: Request) -> str | None:
-    known = ", ".join(map(str, FLOATING))
-    return None if request.dtype in FLOATING else f"it computes in {known}, not in {request.dtype}"
+    if request.dtype not in FLOATING:
+        return f"it computes in {', '.join(map(str, FLOATING))}, not in {request.dtype}"
+    return _missing_gpu(request)
 
 
 def _triton_obstacle(request: Request) -> str | None:
     if request.device.type != "cuda":
         return f"it runs on GPU tensors, not on {request.device.type}"
-    if not torch.cuda.is_available():
-        return f"torch {torch.__version__} finds no GPU here"
-    return _loop_obstacle(request)
+    return _missing_gpu(request) or _loop_obstacle(request)
 
 
 def _interpreter_obstacle(request: Request) -> str | None:

@@ -134,8 +134,9 @@ def test_backends_says_which_and_why():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="what is said where there is no GPU")
 def test_backends_of_a_device_that_is_not_there():
-    (triton,) = [line for line in symgru.backends("cuda") if line.name == "triton"]
-    assert triton.why == f"torch {torch.__version__} finds no GPU here"
+    lines = {line.name: line for line in symgru.backends("cuda")}
+    assert lines["triton"].why == lines["torch"].why == f"torch {torch.__version__} finds no GPU here"
+    assert not any(line.available or line.chosen for line in lines.values())
 
 
 def test_errors_are_value_errors():
