@@ -1,19 +1,17 @@
 """Theorems about cells, proved from their equations step by step, and refutations with witnesses."""
 
+from symgru.proof.coefficients import only_diagonal_recurrence
+from symgru.proof.conversions import no_conversion
 from symgru.proof.evaluation import Arithmetic, evaluate, intervals
 from symgru.proof.lemmas import LEMMAS, Lemma, check
 from symgru.proof.polarity import MIRRORED, complementary_gates, gradients_mirror, keep_is_update
 from symgru.proof.refutations import placements_differ, polarities_differ, refute
-from symgru.proof.resets import (
-    diagonal_recurrence,
-    one_step_from_zero,
-    only_diagonal_recurrence,
-    with_diagonal,
-)
+from symgru.proof.resets import diagonal_recurrence, one_step_from_zero, shared_reset_gate, with_diagonal
 from symgru.proof.simulation import Simulation, simulate, simulate_loop
-from symgru.proof.theorem import Interval, ProofError, Refutation, Step, Theorem, Witness
+from symgru.proof.theorem import Kind, ProofError, Step, Theorem
 from symgru.proof.theorems import all_theorems
 from symgru.proof.training import OPTIMISERS, Optimiser, mirrored_update, training_mirrors
+from symgru.proof.witness import Interval, Refutation, Witness
 
 __all__ = [
     "LEMMAS",
@@ -21,6 +19,7 @@ __all__ = [
     "OPTIMISERS",
     "Arithmetic",
     "Interval",
+    "Kind",
     "Lemma",
     "Optimiser",
     "ProofError",
@@ -38,11 +37,13 @@ __all__ = [
     "intervals",
     "keep_is_update",
     "mirrored_update",
+    "no_conversion",
     "one_step_from_zero",
     "only_diagonal_recurrence",
     "placements_differ",
     "polarities_differ",
     "refute",
+    "shared_reset_gate",
     "simulate",
     "simulate_loop",
     "training_mirrors",

@@ -1,4 +1,10 @@
-"""Run a program for one step of one example, unit by unit, in any arithmetic: intervals or symbols."""
+"""Run a program for one step of one example, unit by unit, in any arithmetic: intervals, symbols or germs.
+
+`symgru.lowering.evaluate` runs programs too: on NumPy arrays, all steps and examples at once, rounding, and a
+mask there is an array of true and false. Proofs need exact or enclosed numbers, which NumPy does not have, so
+there are two interpreters; tests/proof checks that they agree. Here a choice by a mask m is m·a + (1 − m)·b,
+which holds for m = 0 and 1 (lemma `selection by a mask`).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +16,11 @@ from typing import Any
 
 import sympy as sp
 from mpmath.ctx_iv import MPIntervalContext
+from mpmath.libmp import to_rational
 
 from symgru.equations import Contract, Outer, Pointwise, Product, Program, select, sigmoid
-from symgru.proof.lemmas import TANH_BY_EXP, check
+from symgru.proof.lemmas import SELECTION, TANH_BY_EXP, check
+from symgru.proof.witness import Interval
 
 Value = list[Any]  # a vector or bias is a list of numbers, a matrix a list of rows
 Values = Mapping[sp.Symbol, Value]
@@ -26,6 +34,9 @@ class Arithmetic:
     sigmoid: Callable[[Any], Any]
     tanh: Callable[[Any], Any]
 
+
+#: Decimal digits of interval arithmetic.
+DIGITS = 50
 
 SYMBOLIC = Arithmetic(lambda number: number, sigmoid, sp.tanh)
 
@@ -44,6 +55,17 @@ def intervals(digits: int) -> Arithmetic:
         sigmoid=lambda a: 1 / (1 + context.exp(-a)),
         tanh=lambda a: 1 - 2 / (1 + context.exp(2 * a)),
     )
+
+
+def bounds(number: Any) -> Interval:
+    """A number of the interval arithmetic with its exact bounds."""
+    lower, upper = (sp.Rational(*to_rational(bound)) for bound in number._mpi_)
+    return Interval(lower, upper)
+
+
+def enclose_number(expression: sp.Expr) -> Interval:
+    """An interval that contains the value of an expression without symbols."""
+    return bounds(_unit(expression, {}, intervals(DIGITS)))
 
 
 def evaluate(program: Program, values: Values, arithmetic: Arithmetic) -> dict[sp.Symbol, Value]:
@@ -105,5 +127,6 @@ def _unit(node: sp.Expr, unit: Mapping[sp.Symbol, Any], arithmetic: Arithmetic) 
     if isinstance(node, (sigmoid, sp.tanh)):
         return (arithmetic.sigmoid if isinstance(node, sigmoid) else arithmetic.tanh)(args[0])
     if isinstance(node, select):
+        check(SELECTION)
         return args[0] * args[1] + (1 - args[0]) * args[2]
     raise NotImplementedError(f"evaluation does not know {node.func.__name__} in {node}")

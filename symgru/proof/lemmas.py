@@ -1,7 +1,7 @@
 """The lemmas that proofs may use, each checked from the definition of what it is about.
 
-Functions are rewritten with exp. Contraction, outer product and sum are written out as sums over units,
-or over the steps and examples, of a number that stays symbolic: so they hold for every size.
+Functions are rewritten with exp. Contraction is written out as a sum over units, outer product and sum as
+double sums over steps and examples, all of a number that stays symbolic: so they hold for every size.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Lemma:
         statement, latex: For reading.
         left, right: Both sides. A lemma f(−a) = … is used as a rule that rewrites its left side.
         cases: Values for which it is claimed, one set of substitutions each; by default all real values.
+    Raises:
+        ProofError: there is no case, so the lemma says nothing.
     """
 
     name: str
@@ -47,6 +49,17 @@ class Lemma:
     left: sp.Expr
     right: sp.Expr
     cases: tuple[Case, ...] = ((),)
+
+    def __post_init__(self) -> None:
+        if not self.cases:
+            raise ProofError(f"lemma '{self.name}' has no case, so it says nothing")
+
+    @property
+    def universal(self) -> bool:
+        """Whether it is claimed for all real values of its symbols."""
+        symbols = self.left.free_symbols | self.right.free_symbols
+        unrestricted = all(s == sp.Symbol(str(s), real=True) for s in symbols)
+        return unrestricted and self.cases == ((),)
 
     def residual(self) -> sp.Expr:
         """Left minus right from the definitions, simplified: zero, or the first case that is not."""
@@ -117,49 +130,52 @@ TANH_BY_EXP = Lemma(
     1 - 2 / (1 + sp.exp(2 * A)),
 )
 
-_SIZE = sp.Symbol("n", integer=True, positive=True)
-_I, _J = sp.symbols("i j", integer=True)
+_SIZE, _STEPS, _BATCH = sp.symbols("n T B", integer=True, positive=True)
+_I, _J, _T, _E = sp.symbols("i j t e", integer=True)  # two units, a step, an example
 _W, _V, _X, _Y = (sp.IndexedBase(name) for name in ("W", "V", "x", "y"))
 
+_UNITS = ((_J, 1, _SIZE),)
+_STEPS_AND_EXAMPLES = ((_T, 1, _STEPS), (_E, 1, _BATCH))
 
-def _over(summand: sp.Expr) -> sp.Expr:
-    return sp.Sum(summand, (_J, 1, _SIZE))
+Range = tuple[sp.Symbol, int, sp.Symbol]
+Pair = tuple[sp.Expr, sp.Expr]
 
 
-def _bilinear(left: tuple[sp.Expr, sp.Expr], right: tuple[sp.Expr, sp.Expr]) -> tuple[sp.Expr, sp.Expr]:
+def _bilinear(left: Pair, right: Pair, over: tuple[Range, ...]) -> Pair:
     """Both sides of f(a·u₁ + u₂, b·v₁ + v₂) = ab f(u₁, v₁) + a f(u₁, v₂) + b f(u₂, v₁) + f(u₂, v₂)."""
     (u_1, u_2), (v_1, v_2) = left, right
-    whole = _over((A * u_1 + u_2) * (B * v_1 + v_2))
-    parts = A * B * _over(u_1 * v_1) + A * _over(u_1 * v_2) + B * _over(u_2 * v_1) + _over(u_2 * v_2)
-    return whole, parts
+    parts = (A * B, u_1 * v_1), (A, u_1 * v_2), (B, u_2 * v_1), (sp.S.One, u_2 * v_2)
+    whole = sp.Sum((A * u_1 + u_2) * (B * v_1 + v_2), *over)
+    return whole, sp.Add(*(number * sp.Sum(summand, *over) for number, summand in parts))
 
 
 CONTRACTION_BILINEAR = Lemma(
     "contraction is bilinear",
     "(aW + V)(bx + y) = ab Wx + a Wy + b Vx + Vy, so (−W)x = W(−x) = −(Wx), for every number of units",
     r"\textstyle\sum_j (aW_{ij} + V_{ij})(bx_j + y_j) = ab\,(Wx)_i + a\,(Wy)_i + b\,(Vx)_i + (Vy)_i",
-    *_bilinear((_W[_I, _J], _V[_I, _J]), (_X[_J], _Y[_J])),
+    *_bilinear((_W[_I, _J], _V[_I, _J]), (_X[_J], _Y[_J]), _UNITS),
 )
 TRANSPOSED_BILINEAR = Lemma(
     "transposed contraction is bilinear",
     "(aW + V)ᵀ(bx + y) = ab Wᵀx + a Wᵀy + b Vᵀx + Vᵀy, for every number of units",
     r"\textstyle\sum_j (aW_{ji} + V_{ji})(bx_j + y_j) = "
     r"ab\,(W^\top x)_i + a\,(W^\top y)_i + b\,(V^\top x)_i + (V^\top y)_i",
-    *_bilinear((_W[_J, _I], _V[_J, _I]), (_X[_J], _Y[_J])),
+    *_bilinear((_W[_J, _I], _V[_J, _I]), (_X[_J], _Y[_J]), _UNITS),
 )
 OUTER_BILINEAR = Lemma(
     "outer product is bilinear",
     "Σ (au + v)(bx + y)ᵀ = ab Σuxᵀ + a Σuyᵀ + b Σvxᵀ + Σvyᵀ, summed over any number of steps and examples",
-    r"\textstyle\sum_t (au_t + v_t)(bx_t + y_t)^\top = "
-    r"ab \sum_t u_t x_t^\top + a \sum_t u_t y_t^\top + b \sum_t v_t x_t^\top + \sum_t v_t y_t^\top",
-    *_bilinear((_W[_J, _I], _V[_J, _I]), (_X[_J], _Y[_J])),
+    r"\textstyle\sum_{t,e} (au_{tei} + v_{tei})(bx_{tej} + y_{tej}) = "
+    r"ab \sum_{t,e} u_{tei} x_{tej} + a \sum_{t,e} u_{tei} y_{tej} + b \sum_{t,e} v_{tei} x_{tej} + "
+    r"\sum_{t,e} v_{tei} y_{tej}",
+    *_bilinear((_W[_T, _E, _I], _V[_T, _E, _I]), (_X[_T, _E, _J], _Y[_T, _E, _J]), _STEPS_AND_EXAMPLES),
 )
 SUM_LINEAR = Lemma(
     "sum is linear",
     "Σ (ax + y) = a Σx + Σy, over any number of steps and examples",
-    r"\textstyle\sum_t (a x_t + y_t) = a \sum_t x_t + \sum_t y_t",
-    _over(A * _X[_J] + _Y[_J]),
-    A * _over(_X[_J]) + _over(_Y[_J]),
+    r"\textstyle\sum_{t,e} (a x_{tei} + y_{tei}) = a \sum_{t,e} x_{tei} + \sum_{t,e} y_{tei}",
+    sp.Sum(A * _X[_T, _E, _I] + _Y[_T, _E, _I], *_STEPS_AND_EXAMPLES),
+    A * sp.Sum(_X[_T, _E, _I], *_STEPS_AND_EXAMPLES) + sp.Sum(_Y[_T, _E, _I], *_STEPS_AND_EXAMPLES),
 )
 
 LEMMAS: tuple[Lemma, ...] = (

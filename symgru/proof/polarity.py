@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 
 from symgru.derivation import Loop, backward, cotangent, forward, with_complements
-from symgru.equations import Cell, Polarity, Program, Reset, gru, with_lengths
-from symgru.equations.gru import B_Z, H_NEW, U_Z, W_Z
-from symgru.proof.simulation import Relation, Simulation, simulate, simulate_loop
+from symgru.equations import Cell, Polarity, Program, Reset, Statement, gru, with_lengths
+from symgru.equations.gru import B_Z, U_Z, W_Z
+from symgru.proof.simulation import Relation, Simulation, simulate_loop
+from symgru.proof.terms import equations
 from symgru.proof.theorem import Step, Theorem, in_case
 
 #: What the change of polarity negates.
 MIRRORED: Relation = {symbol: -symbol for symbol in (W_Z, U_Z, B_Z)}
 
-EXACT = (
-    "exact arithmetic; in floating point the two are bit-identical when both gates σ(a) and σ(−a) are "
-    "computed, and differ by rounding when one is written 1 − σ(a)"
-)
+EXACT = "exact arithmetic"
+MASKED = "valid is true or false, and the same in both"
 ASSUMPTIONS = (
     "the update gate is a logistic function, so that σ(−a) = 1 − σ(a)",
     "the update gate is used in the state update and nowhere else",
@@ -25,6 +25,11 @@ ASSUMPTIONS = (
     "the inputs and the initial state are equal",
     EXACT,
 )
+
+
+def assumptions(lengths: bool) -> tuple[str, ...]:
+    """The assumptions, with or without lengths."""
+    return (*ASSUMPTIONS, MASKED) if lengths else ASSUMPTIONS
 
 
 def published(cell: Cell) -> Loop:
@@ -49,7 +54,7 @@ def keep_is_update(reset: Reset | str, lengths: bool = False) -> Theorem:
         ProofError: a step cannot be shown.
     """
     keep, update = map(published, cells(reset, lengths))
-    result = simulate_loop(keep, update, MIRRORED, {H_NEW: H_NEW})
+    result = simulate_loop(keep, update, MIRRORED)
     name = Reset(reset).value
     return Theorem(
         name=f"keep-is-update-{name}{'-lengths' if lengths else ''}",
@@ -58,10 +63,13 @@ def keep_is_update(reset: Reset | str, lengths: bool = False) -> Theorem:
         f"{', for sequences of any lengths' if lengths else ''}.",
         latex=r"h^{\mathrm{update}}_t(-W_z, -U_z, -b_z, \theta) = h^{\mathrm{keep}}_t(W_z, U_z, b_z, \theta)"
         r"\quad\text{for all } t",
-        assumptions=ASSUMPTIONS,
+        assumptions=assumptions(lengths),
         steps=result.steps,
         conclusion="All outputs are equal, for every number of units, inputs, examples and time steps. "
-        "Negation is its own inverse, so the same holds from update to keep.",
+        "Negation is its own inverse, so the same holds from update to keep. Stacked and bidirectional "
+        "layers follow layer by layer: the outputs of one are the inputs of the next, and those of the "
+        "reversed sequence are equal for the same reason.",
+        equations=equations({f"polarity keep, reset {name}": keep.step}),
     )
 
 
@@ -78,17 +86,22 @@ def gradients_mirror(reset: Reset | str, lengths: bool = False) -> Theorem:
     same = keep_is_update(reset, lengths)
     return Theorem(
         name=f"gradients-mirror-{name}{'-lengths' if lengths else ''}",
-        statement=f"For a loss of the outputs of the GRU with reset {name}, backpropagation through time "
-        "gives the negated gradients of (W_z, U_z, b_z) and equal gradients of all other parameters, of the "
-        "inputs and of the initial state.",
+        statement=f"For a loss of the outputs of the GRU with reset {name}"
+        f"{' and with lengths, on sequences of any lengths' if lengths else ''}, backpropagation through "
+        "time gives the negated gradients of (W_z, U_z, b_z) and equal gradients of all other parameters, of "
+        "the inputs and of the initial state.",
         latex=r"\nabla_{\theta_z} \mathcal{L}^{\mathrm{update}} = -\nabla_{\theta_z} "
         r"\mathcal{L}^{\mathrm{keep}},\quad \nabla_{\theta} \mathcal{L}^{\mathrm{update}} = \nabla_{\theta} "
         r"\mathcal{L}^{\mathrm{keep}}\quad\text{for all other } \theta, x, h_0",
-        assumptions=(*ASSUMPTIONS, "the loss is the same differentiable function of the outputs"),
+        assumptions=(*assumptions(lengths), "the loss is the same differentiable function of the outputs"),
         premises=(same.name, complementary_gates().name),
         steps=result.steps,
         conclusion="Outputs are equal, so the loss and its gradient by them are equal; carried backwards "
-        "through every time step, the gradients are mirrored exactly as the parameters are.",
+        "through every time step, the gradients are mirrored exactly as the parameters are. A gradient of a "
+        "parameter adds up over the steps, and its parts are mirrored one by one. In stacked and "
+        "bidirectional layers, layer by layer: the gradient of the inputs of one is that of the outputs of "
+        "the one below.",
+        equations=equations({f"polarity keep, reset {name}, backwards": keep.step}),
     )
 
 
@@ -102,27 +115,35 @@ def mirrored_gradients(step: Program) -> Relation:
 def complementary_gates() -> Theorem:
     """Computing σ(−a) in place of 1 − σ(a) changes neither the states nor any gradient."""
     steps: list[Step] = []
-    for polarity in Polarity:
-        for reset in Reset:
-            cell = gru(polarity, reset)
-            for title, result in (("states", _states(cell)), ("gradients", _gradients(cell))):
-                steps += in_case(f"polarity {polarity.value}, reset {reset.value}, {title}", result.steps)
+    programs: dict[str, tuple[Statement, ...]] = {}
+    for polarity, reset, lengths in product(Polarity, Reset, (False, True)):
+        cell = with_lengths(gru(polarity, reset)) if lengths else gru(polarity, reset)
+        case = f"polarity {polarity.value}, reset {reset.value}{', with lengths' if lengths else ''}"
+        title = f"{polarity.value} {reset.value}{' lengths' if lengths else ''}"
+        programs[title] = (*cell.step, *backward(published(cell)).step)
+        steps += in_case(f"{case}, states", _states(cell).steps)
+        steps += in_case(f"{case}, gradients", _gradients(cell).steps)
     return Theorem(
         name="complementary-gates",
-        statement="The GRU with two complementary gates, h′ = σ(a)⊙h + σ(−a)⊙n, has the states and the "
-        "gradients of the published form with 1 − σ(a), in every polarity and reset placement.",
-        latex=r"\sigma(a) \odot h + \sigma(-a) \odot n = \sigma(a) \odot h + (1 - \sigma(a)) \odot n",
+        statement="The GRU with two complementary gates, σ(a) and σ(−a), has the states and the gradients of "
+        "the published form with σ(a) and 1 − σ(a), in every polarity and reset placement, with and without "
+        "lengths.",
+        latex=r"\sigma(a) \odot u + \sigma(-a) \odot v = \sigma(a) \odot u + (1 - \sigma(a)) \odot v,"
+        r"\quad (u, v) = (h, n) \text{ for keep},\; (n, h) \text{ for update}",
         assumptions=(
             "the parameters, inputs and initial state are equal; primes mark the complementary form",
-            "exact arithmetic; in floating point σ(−a) keeps digits that 1 − σ(a) loses",
+            f"with lengths, {MASKED}",
+            EXACT,
         ),
         steps=tuple(steps),
         conclusion="Kernels may compute both gates, where the documents write 1 − z.",
+        equations=equations(programs),
     )
 
 
 def _states(cell: Cell) -> Simulation:
-    return simulate(cell.step, with_complements(cell.step), {}, {H_NEW: H_NEW})
+    complementary = Loop(cell.name, with_complements(cell.step), cell.carry)
+    return simulate_loop(published(cell), complementary, {})
 
 
 def _gradients(cell: Cell) -> Simulation:

@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import sympy as sp
-from mpmath.libmp import to_rational
 
 from symgru.equations import Polarity, Program, Reset, Shape, gru
 from symgru.equations.gru import C_N
-from symgru.proof.evaluation import Value, evaluate, intervals
-from symgru.proof.theorem import Interval, Refutation, Witness
+from symgru.proof.evaluation import DIGITS, Value, bounds, evaluate, intervals
+from symgru.proof.witness import Interval, Refutation, Witness
 
-DIGITS = 50
 SIZES: Mapping[str, int] = {"I": 2, "H": 2}
 
 
 def placements_differ(left: Reset | str, right: Reset | str) -> Refutation:
-    """Two placements of the reset gate give different states with the same parameters.
+    """Two placements of the reset gate give different states with the same weights.
 
-    c_n, where a side has it, is zero, so that the placement alone makes the difference.
+    c_n, where a side has it, is zero, so that the placement alone makes the difference. That other weights do
+    not help either is `symgru.proof.conversions`.
 
     Raises:
         ProofError: the outputs are not shown to differ.
@@ -31,9 +30,10 @@ def placements_differ(left: Reset | str, right: Reset | str) -> Refutation:
         gru(Polarity.KEEP, left).step,
         gru(Polarity.KEEP, right).step,
         (f"reset {left.value}", f"reset {right.value}"),
-        f"The GRU with reset {left.value} and with reset {right.value}, with the same parameters and c_n = "
-        "0, are different functions: one step suffices. Polarity keep is shown; keep-is-update carries it to "
-        "update.",
+        f"The GRU with reset {left.value} and with reset {right.value}, with the same weights and c_n = 0, "
+        "are different functions: one step suffices. Polarity keep is shown; keep-is-update carries it to "
+        f"update. That other weights do not help either are the theorems no-{right.value}-is-{left.value} "
+        f"and no-{left.value}-is-{right.value}.",
         rf"h^{{\mathrm{{{left.value}}}}}(\theta) \neq h^{{\mathrm{{{right.value}}}}}(\theta)",
     )
 
@@ -49,8 +49,8 @@ def polarities_differ() -> Refutation:
         gru(Polarity.KEEP, Reset.AFTER).step,
         gru(Polarity.UPDATE, Reset.AFTER).step,
         ("polarity keep", "polarity update"),
-        "The GRU with polarity keep and with polarity update, with the same parameters, are different "
-        "functions: loading weights across them needs the change of sign.",
+        "The GRU with polarity keep and with polarity update, both with reset after and with the same "
+        "weights, are different functions: loading weights across them needs the change of sign.",
         r"h^{\mathrm{keep}}(\theta) \neq h^{\mathrm{update}}(\theta)",
     )
 
@@ -95,8 +95,7 @@ def enclose(program: Program, values: Mapping[sp.Symbol, Value]) -> tuple[Interv
     arithmetic = intervals(DIGITS)
     inputs = {symbol: _numbers(values[symbol], arithmetic.number) for symbol in program.inputs}
     result = evaluate(program, inputs, arithmetic)[program.outputs[0]]
-    bounds = ([sp.Rational(*to_rational(bound)) for bound in number._mpi_] for number in result)
-    return tuple(Interval(lower, upper) for lower, upper in bounds)
+    return tuple(bounds(number) for number in result)
 
 
 def _numbers(value: Any, number: Any) -> Any:

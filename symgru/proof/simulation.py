@@ -8,15 +8,15 @@ statements are those for one unit, so a proof holds for every number of units, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
 
 from symgru.derivation import Loop
-from symgru.equations import Pointwise, Program, Statement
+from symgru.equations import Contract, Outer, Pointwise, Program, Statement, Sum
 from symgru.proof.lemmas import LEMMAS, Lemma
-from symgru.proof.terms import Normaliser, term
+from symgru.proof.terms import Normaliser, masks, term
 from symgru.proof.theorem import SAME, ProofError, Step
 
 Relation = Mapping[sp.Symbol, sp.Expr]
@@ -47,9 +47,7 @@ class Reference:
         self._named: dict[sp.Expr, sp.Symbol] = {}
         self._definition: dict[sp.Symbol, sp.Expr] = {}
         self._polynomial: dict[sp.Symbol, sp.Expr] = {}
-        unknown = sorted(map(str, given.keys() - program.inputs.keys()))
-        if unknown:
-            raise ProofError(f"{', '.join(unknown)} is given, but the reference does not take it")
+        _check_given(program, given)
         self.values: dict[sp.Symbol, sp.Expr] = {s: given.get(s, s) for s in program.inputs}
         for statement in program:
             self.values[statement.target] = self._read(statement)
@@ -111,6 +109,7 @@ def simulate(
     *,
     given: Relation | None = None,
     inline: bool = False,
+    tied: Collection[sp.Symbol] = (),
     lemmas: Sequence[Lemma] = LEMMAS,
 ) -> Simulation:
     """Show what the values of `program` are in terms of the values of `reference`.
@@ -122,12 +121,13 @@ def simulate(
         given: What is known of inputs of `reference`.
         inline: For programs whose statements do not correspond one to one. A statement without a match is
             put in where it is read, and pointwise definitions of the reference are put in to find a match.
+        tied: Parameters of `reference` whose rows, or elements, are all equal.
         lemmas: What the proof may use; each is checked first.
     Raises:
-        ProofError: a lemma does not hold, an input has no relation, a statement has no match, or an
-            output is not what the goal says; the message names it.
+        ProofError: a lemma does not hold, an input has no relation, a mask is related to a number, a
+            statement has no match, or an output is not what the goal says; the message names it.
     """
-    normalise = Normaliser(lemmas)
+    normalise = Normaliser(lemmas, masks(reference), _equal_in_all_units(reference, tied))
     known = Reference(reference, normalise, given or {})
     related: dict[sp.Symbol, sp.Expr] = _inputs(reference, program, relation, known.values)
     steps = []
@@ -141,24 +141,60 @@ def simulate(
 
 
 def simulate_loop(
-    reference: Loop, loop: Loop, relation: Relation, goal: Relation | None = None, *, inline: bool = False
+    reference: Loop,
+    loop: Loop,
+    relation: Relation,
+    goal: Relation | None = None,
+    *,
+    given: Relation | None = None,
+    inline: bool = False,
+    tied: Collection[sp.Symbol] = (),
 ) -> Simulation:
     """The same for all time steps, by induction: a carried value leaves each step related as it entered.
 
+    The relation of a value that enters, moved on one step, is the one of the value that leaves: every state
+    of the reference in it becomes the state that leaves.
+
     Raises:
-        ProofError: as `simulate`; or the loops run in different directions or carry different values.
+        ProofError: as `simulate`; or the loops run in different directions or carry different values; or a
+            carried value is related to what the loop does not carry, is given, or has another goal than the
+            induction needs; or the goal for a sum over the steps is not a multiple of such a sum.
     """
     if (reference.reverse, reference.carry) != (loop.reverse, loop.carry):
         raise ProofError(f"the loops {reference.name} and {loop.name} do not carry the same values")
+    for symbol in (given or {}).keys() & reference.carried:
+        raise ProofError(f"{symbol} is given, but it is carried: only its first value can be given")
     shown = dict(goal or {})
+    for output, image in shown.items():
+        _check_sum_over_steps(reference.step, loop.step, output, image)
     for entering, leaving in loop.carry:
-        entered = relation.get(entering, entering)
-        shown[leaving] = entered.xreplace({entering: leaving})
-    result = simulate(reference.step, loop.step, relation, shown, inline=inline)
-    induction = [
-        _induction(loop, entering, shown[leaving], leaving, result) for entering, leaving in loop.carry
-    ]
+        moved = _one_step_on(reference, entering, relation.get(entering, entering))
+        if shown.setdefault(leaving, moved) != moved:
+            raise ProofError(f"the goal for {leaving} is {shown[leaving]}, but the induction needs {moved}")
+    result = simulate(reference.step, loop.step, relation, shown, given=given, inline=inline, tied=tied)
+    induction = [_induction(loop, pair, relation, shown, result) for pair in loop.carry]
     return Simulation(result.relation, (*result.steps, *induction))
+
+
+def _one_step_on(reference: Loop, entering: sp.Symbol, entered: sp.Expr) -> sp.Expr:
+    carry = dict(reference.carry)
+    for read in sorted(entered.free_symbols - carry.keys(), key=str):
+        shape = reference.step.inputs.get(read)
+        if shape is None or shape.per_step:
+            raise ProofError(
+                f"{entering} is related to {read}, which is not carried: it has another value at each step"
+            )
+    return entered.xreplace(carry)
+
+
+def _check_sum_over_steps(reference: Program, program: Program, output: sp.Symbol, image: sp.Expr) -> None:
+    """Each step shows its own part of a sum, so only what sums respect may be shown: multiples of sums."""
+    if isinstance(program.definition(output), (Outer, Sum)) and image != 0:
+        symbol = image.as_coeff_Mul()[1]
+        if not (symbol.is_Symbol and isinstance(reference.definition(symbol), (Outer, Sum))):
+            raise ProofError(
+                f"{output} adds up over the steps, so a relation to {image} at each step is none"
+            )
 
 
 def _without_repeated_claims(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -166,6 +202,37 @@ def _without_repeated_claims(steps: Sequence[Step]) -> tuple[Step, ...]:
     for step in steps:
         first.setdefault(step.claim, step)
     return tuple(first.values())
+
+
+def _equal_in_all_units(program: Program, tied: Collection[sp.Symbol]) -> frozenset[sp.Symbol]:
+    """Vectors whose units are all equal, because they are made of parameters with equal rows."""
+    unknown = sorted(map(str, set(tied) - set(program.parameters)))
+    if unknown:
+        raise ProofError(f"{', '.join(unknown)} cannot be tied, the reference has no such parameter")
+    shared = {symbol for symbol in tied if len(program.inputs[symbol].axes) == 1}
+    for statement in program:
+        match statement:
+            case Contract():
+                equal = all(t.matrix in tied and not t.transposed for t in statement.terms)
+            case Pointwise():
+                equal = statement.reads <= shared
+            case _:
+                equal = False
+        if equal:
+            shared.add(statement.target)
+    return frozenset(shared)
+
+
+def _check_given(program: Program, given: Relation) -> None:
+    for symbol, image in given.items():
+        shape = program.inputs.get(symbol)
+        if shape is None:
+            raise ProofError(f"{symbol} is given, but the reference does not take it")
+        if any(program.inputs.get(read) != shape for read in image.free_symbols):
+            raise ProofError(
+                f"{symbol} {shape} is given as {image}, which the reference does not take as such"
+            )
+        _check_mask(symbol, image, masks(program), masks(program))
 
 
 def _inputs(
@@ -177,13 +244,24 @@ def _inputs(
     related = {}
     for symbol, shape in program.inputs.items():
         image = relation.get(symbol, symbol)
-        for read in image.free_symbols:
-            if reference.inputs.get(read) != shape:
-                raise ProofError(
-                    f"input {symbol} {shape} is related to {image}, which the reference does not take"
-                )
+        if any(reference.inputs.get(read) != shape for read in image.free_symbols):
+            raise ProofError(
+                f"input {symbol} {shape} is related to {image}, which the reference does not take"
+            )
+        _check_mask(symbol, image, masks(program), masks(reference))
         related[symbol] = image.xreplace(dict(values))
     return related
+
+
+def _check_mask(
+    symbol: sp.Symbol, image: sp.Expr, own: Collection[sp.Symbol], others: Collection[sp.Symbol]
+) -> None:
+    """A mask is true or false, so it can be a mask or one of the two, and nothing else can be a mask."""
+    if symbol in own:
+        if image not in others and image not in (0, 1):
+            raise ProofError(f"{symbol} is a mask, but related to {image}, which is no mask of the reference")
+    elif image.free_symbols & set(others):
+        raise ProofError(f"{symbol} is no mask, but related to {image}, which is a mask of the reference")
 
 
 def _match(
@@ -201,20 +279,24 @@ def _match(
         image = known.find_by_definitions(value, statement.target)
     if image is None and inline:
         return value, Step(
-            _claim(statement.target, value), _chain(_primed(term(statement)), substituted), sp.S.Zero
+            _claim(statement.target, value),
+            _chain(_primed(term(statement)), substituted),
+            (normalise(substituted), value),
+            tuple(normalise.used),
         )
     if image is None:
         raise ProofError(
             f"'{statement}' becomes {value}; the reference has no such value, negative or complement"
         )
     definition = known.written_out(image)
-    difference = normalise(substituted) - normalise(definition)
-    residual = known.unfolded(difference) if inline else sp.expand(difference)
+    equation = (normalise(substituted), normalise(definition))
+    if inline:
+        equation = (known.unfolded(equation[0]), known.unfolded(equation[1]))
     claim = _claim(statement.target, image)
     if image == statement.target and known.states(statement) and substituted == definition:
-        return image, Step(claim, SAME, residual)
+        return image, Step(claim, SAME, equation)
     reason = _chain(_primed(term(statement)), substituted, definition)
-    return image, Step(claim, reason, residual, tuple(normalise.used))
+    return image, Step(claim, reason, equation, tuple(normalise.used))
 
 
 def _claim(symbol: sp.Symbol, image: sp.Expr) -> str:
@@ -248,23 +330,28 @@ def _reached(
                 f"output {output} {program.shapes[output]} cannot be {expected} of the reference"
             )
     target = normalise(expected.xreplace(known.values))
-    residual = known.unfolded(related[output] - target)
-    if residual != 0:
+    step = Step(
+        _claim(output, expected),
+        f"both are {target}",
+        (known.unfolded(related[output]), known.unfolded(target)),
+    )
+    if not step.checked:
         raise ProofError(f"output {output} is {related[output]}, not {expected}")
-    return Step(_claim(output, expected), f"both are {target}", residual)
+    return step
 
 
 def _induction(
-    loop: Loop, entering: sp.Symbol, left: sp.Expr, leaving: sp.Symbol, result: Simulation
+    loop: Loop, pair: tuple[sp.Symbol, sp.Symbol], relation: Relation, shown: Relation, result: Simulation
 ) -> Step:
     """The step from one time step to the next is the claim about the value that leaves, shown above."""
-    shown = _claim(leaving, left)
-    residual = next(step.residual for step in result.steps if step.claim == shown)
-    hypothesis = _claim(entering, left.xreplace({leaving: entering}))
+    entering, leaving = pair
+    hypothesis = _claim(entering, relation.get(entering, entering))
+    conclusion = _claim(leaving, shown[leaving])
+    if not any(step.claim == conclusion and step.checked for step in result.steps):
+        raise ProofError(f"'{conclusion}' is not among the steps, which the induction needs")
     order = "last step to the first" if loop.reverse else "first step to the last"
     return Step(
         f"{hypothesis} at every time step",
         f"induction over time, from the {order}: it holds where the loop starts, by assumption, and a step "
-        f"that is entered by {hypothesis} is left by {shown}",
-        residual,
+        f"that is entered by {hypothesis} is left by {conclusion}",
     )

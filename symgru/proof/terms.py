@@ -7,12 +7,12 @@ many units, inputs, steps or examples there are, so neither does a proof about t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import product
 
 import sympy as sp
 
-from symgru.equations import Contract, Outer, Pointwise, Statement, Sum, select, sigmoid
+from symgru.equations import Contract, Outer, Pointwise, Program, Statement, Sum, select, sigmoid
 from symgru.proof.lemmas import (
     CONTRACTION_BILINEAR,
     LEMMAS,
@@ -24,7 +24,7 @@ from symgru.proof.lemmas import (
     Tanh,
     check,
 )
-from symgru.proof.theorem import ProofError
+from symgru.proof.theorem import Equations, ProofError
 
 
 class Contraction(sp.Function):
@@ -94,6 +94,25 @@ def term(statement: Statement) -> sp.Expr:
             return sp.Add(*(Total(t) for t in statement.terms))
 
 
+def masks(program: Program) -> frozenset[sp.Symbol]:
+    """The inputs that a select chooses by; `Program` sees to it that they are inputs and nothing else."""
+    pointwise = [s for s in program if isinstance(s, Pointwise)]
+    return frozenset(node.args[0] for s in pointwise for node in s.expression.atoms(select))
+
+
+def equations(programs: Mapping[str, Iterable[Statement]]) -> Equations:
+    """The statements of programs by title, those with the same titles together: the symbols of a proof."""
+    titles: dict[str, dict[str, None]] = {}
+    for title, program in programs.items():
+        for statement in program:
+            titles.setdefault(f"{statement.target} = {term(statement)}", {})[title] = None
+    groups: dict[str, list[str]] = {}
+    for line, found in titles.items():
+        everywhere = len(found) == len(programs) > 1
+        groups.setdefault("all cases" if everywhere else "; ".join(found), []).append(line)
+    return tuple((title, tuple(lines)) for title, lines in groups.items())
+
+
 class Normaliser:
     """Rewrites terms by lemmas until equal ones look equal.
 
@@ -102,19 +121,31 @@ class Normaliser:
 
     Args:
         lemmas: What may be used; every one is checked first.
+        masks: Values that are true or false. Only these are choices that the lemma on selection is about.
+        shared: Vectors that have one value in all units, which a contraction may be divided by.
     Attributes:
         named: Normal form of a function application -> the value that has it.
         used: Names of the lemmas used since `used` was last emptied, in order.
+    Raises:
+        ProofError: a lemma does not hold, or a rule for σ or tanh does not hold for all values.
     """
 
-    def __init__(self, lemmas: Sequence[Lemma] = LEMMAS):
+    def __init__(
+        self,
+        lemmas: Sequence[Lemma] = LEMMAS,
+        masks: Set[sp.Symbol] = frozenset(),
+        shared: Set[sp.Symbol] = frozenset(),
+    ):
         checked = [check(lemma) for lemma in lemmas]
-        self._reflections = {
-            lemma.left.func: lemma
+        rules = [
+            lemma
             for lemma in checked
             if isinstance(lemma.left, (sigmoid, Tanh)) and (-lemma.left.args[0]).is_Symbol
-        }
+        ]
+        self._reflections = {lemma.left.func: _rule(lemma) for lemma in rules}
         self._available = set(checked)
+        self._masks = masks
+        self._shared = shared
         self.named: dict[sp.Expr, sp.Expr] = {}
         self.used: dict[str, None] = {}
 
@@ -139,7 +170,7 @@ class Normaliser:
 
     def _selected(self, node: sp.Expr) -> sp.Expr:
         mask, chosen, otherwise = node.args
-        is_mask = mask.is_Symbol or mask in (0, 1)  # not −m: the lemma is about 0 and 1
+        is_mask = mask in self._masks or mask in (0, 1)  # not −m: the lemma is about 0 and 1
         if SELECTION not in self._available or not is_mask:
             return self._name(node)
         self.used[SELECTION.name] = None
@@ -157,16 +188,43 @@ class Normaliser:
 
     def _pulled_apart(self, node: sp.Expr) -> sp.Expr:
         lemma = LINEAR[type(node)]
-        parts = [[part.as_coeff_Mul() for part in sp.Add.make_args(argument)] for argument in node.args]
+        divisible = isinstance(node, (Contraction, TransposedContraction))
+        shared = [self._shared if divisible and position == 1 else frozenset() for position in range(2)]
+        parts = [_parts(argument, out) for argument, out in zip(node.args, shared, strict=False)]
+        if any(rest.is_number for part in parts for _, rest in part):
+            raise ProofError(f"{node} needs a vector, but a part of it is the same number in every unit")
         if lemma not in self._available or all(len(part) == 1 and part[0][0] == 1 for part in parts):
             return self._name(node)
         self.used[lemma.name] = None
         terms = []
         for choice in product(*parts):
             coefficient = sp.Mul(*(number for number, _ in choice))
-            if coefficient == 0:
-                continue
-            if any(rest == 1 for _, rest in choice):
-                raise ProofError(f"{node} needs a vector, but a part of it is the same number in every unit")
             terms.append(coefficient * self._name(node.func(*(rest for _, rest in choice))))
         return sp.Add(*terms)
+
+
+def _rule(lemma: Lemma) -> Lemma:
+    """A lemma f(−a) = … that may rewrite f of anything.
+
+    Raises:
+        ProofError: it holds for some a only, or has other symbols than a.
+    """
+    if not lemma.universal:
+        raise ProofError(f"lemma '{lemma.name}' holds for some values only, so it rewrites nothing")
+    if lemma.right.free_symbols - lemma.left.free_symbols:
+        raise ProofError(
+            f"lemma '{lemma.name}' rewrites {lemma.left} to {lemma.right}, which has other symbols"
+        )
+    return lemma
+
+
+def _parts(argument: sp.Expr, shared: Set[sp.Symbol]) -> list[tuple[sp.Expr, sp.Expr]]:
+    """Pairs (factor that is one number in all units, the rest) that add up to the argument."""
+    parts = []
+    for part in sp.Add.make_args(argument):
+        number, rest = part.as_coeff_Mul()
+        outside = [f for f in sp.Mul.make_args(rest) if f.free_symbols and f.free_symbols <= shared]
+        inside = [f for f in sp.Mul.make_args(rest) if f not in outside]
+        if number != 0:
+            parts.append((sp.Mul(number, *outside), sp.Mul(*inside)))
+    return parts

@@ -14,7 +14,7 @@ from functools import cache
 import sympy as sp
 
 from symgru.equations import Reset
-from symgru.proof.polarity import ASSUMPTIONS, gradients_mirror
+from symgru.proof.polarity import ASSUMPTIONS, MASKED, gradients_mirror
 from symgru.proof.theorem import ProofError, Step, Theorem
 
 PARAMETER, GRADIENT, BUFFER, FIRST = sp.symbols("theta g b m", real=True)
@@ -23,6 +23,26 @@ RATE, DECAY, EPSILON, LIMIT = sp.symbols("lr lambda epsilon c", positive=True)
 MOMENTUM, DAMPENING, BETA_1, BETA_2 = sp.symbols("mu tau beta_1 beta_2", real=True)
 COUNT = sp.Symbol("t", integer=True, positive=True)
 NORM, REST = sp.symbols("norm rest", nonnegative=True)  # of all elements, and of all but this one
+
+SYMBOLS = (
+    "theta: the parameter; g: its gradient; lr: the learning rate; lambda: the weight decay",
+    "b: the buffer of SGD; mu: its momentum; tau: its dampening",
+    "m, v, v_max: the moments of Adam; beta_1, beta_2: their decay; epsilon: the number that keeps the "
+    "divisor from 0; t: the number of the step",
+    "norm: the L2 norm of the gradient over all parameters; rest: that of all elements but this one; c: the "
+    "limit of clipping",
+)
+TRAINING_ASSUMPTIONS = (
+    "the initial parameters and states of the optimiser are mirrored: zeros stay zeros, a gate bias that "
+    "starts at +1 starts at −1",
+    "the loss is the same differentiable function of the outputs of the GRU",
+    "all other layers start with equal parameters and see equal values, so they stay equal",
+    "the random draws are the same in both runs, those of dropout too",
+    "the batches are the same, in the same order, with the same initial state of every batch",
+    "the hyper-parameters are the same at every step, the learning rate of a schedule too",
+    "the optimiser acts on each element alone; where gradients are clipped, it is by the L2 norm over all "
+    "parameters, which is equal because squares are",
+)
 
 Update = Mapping[sp.Symbol, sp.Expr]
 
@@ -114,19 +134,20 @@ def mirrored_update(optimiser: Optimiser) -> tuple[Step, ...]:
         for symbol, new in update.items():
             expected = -new if symbol in optimiser.mirrored else new
             mirrored = new.xreplace(signs)
-            residual = sp.simplify(sp.expand(mirrored) - sp.expand(expected))
-            if residual != 0:
+            odd = symbol in optimiser.mirrored
+            step = Step(
+                f"{symbol}_new′ = {'-' if odd else ''}{symbol}_new",
+                f"{symbol}_new = {new} is {'odd' if odd else 'even'}",
+                (mirrored, expected),
+                case=case,
+            )
+            if not step.checked:
                 raise ProofError(
                     f"{optimiser.name}, {case}: expected the new {symbol} to be {expected}, it differs by "
-                    f"{residual}"
+                    f"{step.residual}"
                 )
-            steps.append(_step(case, symbol, new, symbol in optimiser.mirrored, residual))
+            steps.append(step)
     return tuple(steps)
-
-
-def _step(case: str, symbol: sp.Symbol, new: sp.Expr, odd: bool, residual: sp.Expr) -> Step:
-    claim = f"{symbol}_new′ = {'-' if odd else ''}{symbol}_new"
-    return Step(claim, f"{symbol}_new = {new} is {'odd' if odd else 'even'}", residual, case=case)
 
 
 @cache
@@ -139,28 +160,31 @@ def training_mirrors(name: str) -> Theorem:
         ProofError: the rule is not odd, or the gradients are not mirrored.
     """
     optimiser = OPTIMISERS[name]
-    premises = tuple(gradients_mirror(reset).name for reset in Reset)
-    steps = (*mirrored_update(clipping()), *mirrored_update(optimiser))
+    theorems = [gradients_mirror(reset, lengths) for lengths in (False, True) for reset in Reset]
+    steps = (*mirrored_update(clipping()), *mirrored_update(optimiser), _induction())
     return Theorem(
         name=f"training-mirrors-{name}",
         statement=f"Trained by {optimiser.name} from mirrored parameters on the same data, the two "
         "polarities have the same outputs, losses and (mirrored) parameters after every step of the "
-        "optimiser.",
+        "optimiser, with and without lengths.",
         latex=r"\theta'_0 = S\theta_0 \;\Rightarrow\; \theta'_k = S\theta_k,\; \mathcal{L}'_k = \mathcal{L}_k"
         r"\quad\text{for all } k, \qquad S = \mathrm{diag}(\pm 1)",
-        assumptions=(
-            *ASSUMPTIONS,
-            "the initial parameters and states of the optimiser are mirrored: zeros stay zeros, a gate bias "
-            "that starts at +1 starts at −1",
-            "both runs see the same data in the same order, with the same hyper-parameters",
-            "the optimiser acts on each element alone, but for the norm over all parameters, which is even",
-        ),
-        premises=premises,
+        assumptions=(*ASSUMPTIONS, MASKED, *TRAINING_ASSUMPTIONS),
+        premises=tuple(theorem.name for theorem in theorems),
         steps=steps,
-        conclusion="By induction over the steps k: mirrored parameters give equal outputs and losses and "
+        conclusion="After every step of the optimiser the parameters are mirrored, so the outputs and losses "
+        "are equal (the theorems this rests on). Stacked and bidirectional layers follow layer by layer: "
+        "each layer has equal inputs and outputs and hands equal gradients to the one below.",
+        equations=(("one element of a parameter", SYMBOLS),),
+    )
+
+
+def _induction() -> Step:
+    return Step(
+        "θ′_k = S θ_k for all k",
+        "induction over the steps k of the optimiser: mirrored parameters give equal outputs and losses and "
         "mirrored gradients (the theorems this rests on); the update rule takes mirrored gradients, "
-        "parameters and states to mirrored ones; a parameter that is not negated has the same update in both "
-        "runs.",
+        "parameters and states to mirrored ones; what is not negated is updated equally in both runs",
     )
 
 

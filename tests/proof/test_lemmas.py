@@ -8,6 +8,8 @@ import sympy as sp
 from symgru.equations import Reset, gru, sigmoid
 from symgru.proof import LEMMAS, MIRRORED, Lemma, ProofError, check, simulate
 from symgru.proof.lemmas import (
+    _I,
+    _J,
     CONTRACTION_BILINEAR,
     OUTER_BILINEAR,
     SELECTION,
@@ -75,3 +77,15 @@ def test_a_lemma_that_is_needed_is_missed(missing, statement):
 
 def test_tanh_is_not_odd_by_itself():
     assert Tanh(-A) + Tanh(A) != 0, "the lemma, not SymPy's automatic evaluation, has to do this"
+
+
+def test_lemmas_are_about_different_identities():
+    assert len({(lemma.left, lemma.right) for lemma in LEMMAS}) == len(LEMMAS)
+
+
+def test_the_outer_product_is_summed_over_steps_and_examples_and_not_over_units():
+    t, e = OUTER_BILINEAR.left.variables
+    for summand in OUTER_BILINEAR.left.function.atoms(sp.Indexed):
+        assert summand.indices[:2] == (t, e)
+        assert summand.indices[2] in {_I, _J}
+    assert {summand.indices[2] for summand in OUTER_BILINEAR.left.function.atoms(sp.Indexed)} == {_I, _J}
