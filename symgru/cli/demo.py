@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from symgru.cli.extras import require
-from symgru.cli.output import refuse_existing, unused, write
+from symgru.cli.output import refuse_existing, say, unused, write
 
 REPORT = "symgru-demo-report.html"
 
@@ -16,7 +16,7 @@ REPORT = "symgru-demo-report.html"
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help=f"File or folder of the report; by default {REPORT} here, numbered if that exists.",
+    help=f"File or folder of the report; by default {REPORT} here, numbered if that is taken.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the report if it exists.")
 @click.option(
@@ -35,7 +35,7 @@ def command(output: Path | None, force: bool, epochs: int, seed: int) -> None:
     """
     require("demo", "demo", ("torch", "numpy", "triton", "jinja2", "latex2mathml", "matplotlib"))
     path = report_path(output, force)
-    document = path.with_name(f"{path.stem}-derivation.md")
+    document = derivation_path(path)
     for file in (path, document):
         refuse_existing(file, force)
     from symgru.demo import KernelCheckError, Settings, run
@@ -47,9 +47,9 @@ def command(output: Path | None, force: bool, epochs: int, seed: int) -> None:
         raise click.ClickException(str(error)) from error
     write(path, result.html, force)
     write(document, result.derivation, force)
-    click.echo(result.summary)
-    click.echo(f"derived   {document.resolve()}")
-    click.echo(f"report    {path.resolve()}")
+    say(result.summary)
+    say(f"derived   {document.resolve()}")
+    say(f"report    {path.resolve()}")
     if not result.findings.passed:
         raise SystemExit(1)
 
@@ -58,5 +58,10 @@ def report_path(output: Path | None, force: bool) -> Path:
     """Where the report goes: a name that is given is taken as it is, the default name is numbered."""
     if output is None or output.is_dir():
         default = (output or Path()) / REPORT
-        return default if force else unused(default)
+        return default if force else unused(default, derivation_path)
     return output
+
+
+def derivation_path(report: Path) -> Path:
+    """Where the derivation goes, beside the report."""
+    return report.with_name(f"{report.stem}-derivation.md")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from itertools import count
+import sys
+from collections.abc import Callable
+from itertools import chain, count
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -39,7 +42,34 @@ def write(path: Path, text: str, force: bool) -> None:
         raise click.ClickException(f"{path} cannot be written: {os.strerror(error.errno or 0)}") from error
 
 
-def unused(path: Path) -> Path:
-    """The path itself if nothing is there, else the first of name-2, name-3, … that is free."""
+def unused(path: Path, beside: Callable[[Path], Path] = lambda path: path) -> Path:
+    """The path itself if nothing is there, else the first of name-2, name-3, … that is free.
+
+    Args:
+        beside: What else is written with a path, and has to be free too.
+    """
     numbered = (path.with_name(f"{path.stem}-{i}{path.suffix}") for i in count(2))
-    return path if not path.exists() else next(p for p in numbered if not p.exists())
+    return next(p for p in chain([path], numbered) if not (p.exists() or beside(p).exists()))
+
+
+def say(text: object, nl: bool = True) -> None:
+    """Print to standard output.
+
+    Raises:
+        click.ClickException: it cannot be written, for instance because the disk is full.
+    """
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:  # nobody reads on; click ends the command without a word
+        raise
+    except OSError as error:
+        _discard(sys.stdout)
+        reason = os.strerror(error.errno or 0)
+        raise click.ClickException(f"standard output cannot be written: {reason}") from error
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere, or it would be tried again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

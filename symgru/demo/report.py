@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 from jinja2 import Environment, StrictUndefined
 from latex2mathml.converter import convert
@@ -13,43 +13,33 @@ from markupsafe import Markup
 
 from symgru.demo.figures import loss_curves
 from symgru.documents import Formula
+from symgru.documents.proofs import cases, totals
+from symgru.documents.words import counted
 
 if TYPE_CHECKING:
     from symgru.demo.run import Findings
 
 TEMPLATE = "report.html.jinja"
 
-Json = dict[str, Any]
-
-
-# A line over a product, as latex2mathml writes it: an accent, which browsers do not stretch over the product.
-_OVERLINE = re.compile(r'<mover>((?:(?!<mover>).)*?)<mo accent="true">&#x02015;</mo></mover>')
+# A line over a letter and over a product, as latex2mathml writes it: characters, which browsers draw thin.
+LINES = ("\u00af", "\u2015")
 
 
 @cache
 def mathml(latex: str) -> Markup:
-    """A formula as MathML, which browsers draw without help; a line over a product is a border."""
-    return Markup(_OVERLINE.sub(r'<mrow class="over">\1</mrow>', convert(latex)))
+    """A formula as MathML, which browsers draw without help; a line over a part of it is a border."""
+    formula = ElementTree.fromstring(convert(latex, xmlns=""))
+    for over in list(formula.iter("mover")):
+        _, mark = over
+        if mark.text in LINES:
+            over.tag, over.attrib = "mrow", {"class": "over"}
+            over.remove(mark)
+    return Markup(ElementTree.tostring(formula, encoding="unicode"))
 
 
 def inline(part: str | Formula) -> str:
     """A part of a paragraph; the template escapes what is not MathML."""
     return part if isinstance(part, str) else mathml(part.latex)
-
-
-def cases(proof: Json) -> list[tuple[str, list[Json]]]:
-    """The steps of a theorem by case; neighbouring steps that hold for one reason share a line."""
-    grouped: list[tuple[str, list[Json]]] = []
-    for step in proof["steps"]:
-        if not grouped or grouped[-1][0] != step["case"]:
-            grouped.append((step["case"], []))
-        lines = grouped[-1][1]
-        reason = {"justification": step["justification"], "lemmas": step["lemmas"]}
-        if lines and reason.items() <= lines[-1].items():
-            lines[-1]["claims"].append(step["claim"])
-        else:
-            lines.append({"claims": [step["claim"]], **reason})
-    return grouped
 
 
 def nested(value: object) -> str:
@@ -68,10 +58,13 @@ def report(findings: Findings) -> str:
     )
     environment.filters |= {"mathml": mathml, "inline": inline, "cases": cases, "nested": nested}
     template = environment.from_string((files("symgru.documents") / TEMPLATE).read_text(encoding="utf-8"))
+    proofs = [proof.to_json() for proof in findings.proofs]
     curves = {one.name: one.losses for one in findings.runs}
     return template.render(
         f=findings,
-        proofs=[proof.to_json() for proof in findings.proofs],
+        proofs=proofs,
+        totals=totals(proofs),
+        counted=counted,
         curves=Markup(loss_curves(curves, findings.batches_per_epoch)),
         misread_share=findings.misread / len(findings.runs[0].predictions),
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from tqdm import tqdm
 
@@ -23,14 +22,8 @@ from symgru.demo.training import (
     train,
 )
 from symgru.documents import Document, derivation, markdown
+from symgru.documents.proofs import Proved, totals
 from symgru.proof import all_theorems
-
-
-class Proved(Protocol):
-    """A theorem or a refutation."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Its statement and how it is shown."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,6 @@ class Findings:
         training: How the models were trained.
         batches_per_epoch: Steps of the optimiser in one epoch.
         facts: Versions and machine.
-        seconds: Time for everything but the report.
     """
 
     document: Document
@@ -74,7 +66,6 @@ class Findings:
     training: Training
     batches_per_epoch: int
     facts: dict[str, str]
-    seconds: float
 
     @property
     def keep_and_update(self) -> float:
@@ -117,7 +108,6 @@ def run(settings: Settings, checked: Callable[..., KernelCheck] = check_in_subpr
         ProofError: a proof fails.
         KernelCheckError: the kernels could not be run.
     """
-    started = time.perf_counter()
     theorems = list(all_theorems())
     # silent when the output is not a terminal
     progress = tqdm(total=2 + len(theorems) + 3 * settings.epochs, disable=None, leave=False)
@@ -147,7 +137,6 @@ def run(settings: Settings, checked: Callable[..., KernelCheck] = check_in_subpr
         training=training,
         batches_per_epoch=-(-len(train_set) // training.batch_size),
         facts=machine(),
-        seconds=time.perf_counter() - started,
     )
     both = "\n".join(markdown(derivation(polarity, "after")) for polarity in ("keep", "update"))
     return Result(report(findings), both, summary(findings), findings)
@@ -172,10 +161,8 @@ def _data(part: str, settings: Settings) -> Utterances:
 def summary(findings: Findings) -> str:
     """A few lines for the terminal."""
     check = findings.check
-    kinds = [proof.to_json()["kind"] for proof in findings.proofs]
     lines = [
-        f"proofs    {kinds.count('theorem')} theorems and {kinds.count('refutation')} refutations, "
-        "every step checked",
+        f"proofs    {totals([proof.to_json() for proof in findings.proofs])}",
         f"kernels   {'within the bound' if check.passed else 'NOT within the bound'}: largest "
         f"error {max(e.kernel for e in check.errors):.1e} against float64, on {where(check)}",
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +44,6 @@ class Run:
         losses: Cross-entropy of every batch, in order.
         predictions: Speaker predicted for each test utterance.
         correct: How many of them are right.
-        seconds: Time for training.
         model: The trained classifier.
     """
 
@@ -53,7 +51,6 @@ class Run:
     losses: tuple[float, ...]
     predictions: tuple[int, ...]
     correct: int
-    seconds: float
     model: SpeakerClassifier
 
     @property
@@ -119,7 +116,6 @@ def train(
     Args:
         after_epoch: Called after each epoch, for a progress bar.
     """
-    started = time.perf_counter()
     inputs, labels = tensors(train_set, train_set)
     optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate)
     losses = []
@@ -133,9 +129,8 @@ def train(
             optimiser.step()
             losses.append(loss.item())
         after_epoch()
-    seconds = time.perf_counter() - started
     predictions, correct = test(model, train_set, test_set)
-    return Run(name, tuple(losses), predictions, correct, seconds, model)
+    return Run(name, tuple(losses), predictions, correct, model)
 
 
 def test(

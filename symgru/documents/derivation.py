@@ -1,6 +1,7 @@
-"""The derivation document of a GRU: from its published equations to the schedule of its kernels.
+"""The derivation document of a GRU: from the equations of one step to the schedule of its kernels.
 
-Every formula is printed from a program or a schedule; what stands here is the order and the words between.
+Every formula of the cell and every derived one is printed from a program or a schedule; what stands here is
+the order and the words between.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from symgru.derivation import (
 from symgru.documents.compact import added, compacted, in_gates
 from symgru.documents.model import Document, Formula, Group, Paragraph, Section, Symbol
 from symgru.documents.operations import operations
-from symgru.documents.sources import member_note, paragraph, source
+from symgru.documents.sources import meaning, paragraph
 from symgru.documents.typeset import Typesetter
 from symgru.equations import (
+    VALID,
     Cell,
     Contract,
     Pointwise,
@@ -36,29 +38,39 @@ from symgru.equations import (
     Statement,
     gru,
     program,
+    select,
+    with_lengths,
 )
-from symgru.equations.gru import gate
+from symgru.equations.gru import RESET_GATE, UPDATE_GATE
 
 
-def derivation(polarity: Polarity | str = Polarity.KEEP, reset: Reset | str = Reset.AFTER) -> Document:
+def derivation(
+    polarity: Polarity | str = Polarity.KEEP, reset: Reset | str = Reset.AFTER, lengths: bool = False
+) -> Document:
     """The derivation document of one GRU.
 
+    Args:
+        polarity, reset: Which GRU.
+        lengths: Whether for sequences of different lengths, with a mask.
     Raises:
         ValueError: polarity is not keep or update, or reset is not before, after or whole.
     """
     polarity, reset = Polarity(polarity), Reset(reset)
     cell = gru(polarity, reset)
+    if lengths:
+        cell = with_lengths(cell)
     return Document(
         title=f"Derivation of the {cell.title}",
         cell=cell.name,
         polarity=polarity.value,
         reset=reset.value,
+        lengths=lengths,
         source=cell.source,
         version=symgru.__version__,
         symbols=_symbols(cell),
         sections=(
             _conventions(polarity, reset, cell),
-            _published(cell),
+            _step(cell),
             _complementary(cell),
             _gradient(cell),
             _through_time(cell),
@@ -82,21 +94,28 @@ def _symbols(cell: Cell) -> tuple[Symbol, ...]:
 
 
 def _conventions(polarity: Polarity, reset: Reset, cell: Cell) -> Section:
-    typesetter = Typesetter.of(vjp(cell.step))
+    of_step, of_gradient, of_tangent = (Typesetter.of(p) for p in (cell.step, vjp(cell.step), jvp(cell.step)))
     output = cell.step.outputs[0]
-    moving = Typesetter.of(jvp(cell.step))
     paragraphs: tuple[Paragraph, ...] = (
-        (f"Update gate, {polarity.value}: {member_note(polarity)}",),
-        (f"Reset gate, {reset.value}: {member_note(reset)}",),
-        (f"Gates: {source(gate)}",),
+        (
+            f"Polarity {polarity.value}: the update gate multiplies {meaning(polarity)}, ",
+            _reading(cell, UPDATE_GATE, of_step),
+            ".",
+        ),
+        (
+            f"Reset {reset.value}: the reset gate acts {meaning(reset)}, ",
+            _reading(cell, RESET_GATE, of_step),
+            ".",
+        ),
+        *_mask(cell, of_step),
         (f"{paragraph(program, 'Index conventions')} T steps, B sequences, I inputs, H hidden units.",),
         (
             "A contraction is written where it is read. ",
-            typesetter.symbol(cotangent(output)),
+            of_gradient.symbol(cotangent(output)),
             " is the cotangent of ",
-            typesetter.symbol(output),
+            of_step.symbol(output),
             ", the derivative of the loss L by it, and ",
-            moving.symbol(tangent(output)),
+            of_tangent.symbol(tangent(output)),
             " its tangent, the derivative along the given direction of all inputs. ",
             Formula("⊙", r"\odot"),
             " multiplies unit by unit.",
@@ -105,14 +124,30 @@ def _conventions(polarity: Polarity, reset: Reset, cell: Cell) -> Section:
     return Section("conventions", "Conventions", paragraphs, ())
 
 
-def _published(cell: Cell) -> Section:
-    equations = Typesetter.of(cell.step).equations(cell.step)
-    return Section(
-        "forward",
-        "One step, as published",
-        ((f"{cell.source}.",),),
-        (Group("", (), equations),),
+def _reading(cell: Cell, symbol: sp.Symbol, typesetter: Typesetter) -> Formula:
+    """The equation in which a value is read."""
+    (equation,) = typesetter.equations(s for s in cell.step if symbol in s.reads)
+    target, value = equation.target, equation.expression
+    return Formula(f"{target.text} = {value.text}", f"{target.latex} = {value.latex}")
+
+
+def _mask(cell: Cell, typesetter: Typesetter) -> tuple[Paragraph, ...]:
+    """What the mask of sequences of different lengths means, if the cell has one."""
+    if VALID not in cell.step.inputs:
+        return ()
+    words = (
+        "Sequences of different lengths: ",
+        typesetter.symbol(VALID),
+        " is a mask, true where step t belongs to the sequence; beyond the end the state is kept. "
+        f"{paragraph(select, 'select(condition')}",
     )
+    return (words,)
+
+
+def _step(cell: Cell) -> Section:
+    equations = Typesetter.of(cell.step).equations(cell.step)
+    sources: Paragraph = (f"{cell.source[:1].upper()}{cell.source[1:]}.",)
+    return Section("forward", "One step", (sources,), (Group("", (), equations),))
 
 
 def _complementary(cell: Cell) -> Section:
@@ -204,9 +239,10 @@ def _schedules(cell: Cell) -> Section:
     words: Paragraph = (
         "The statements of each pass over time, split by what depends on a carried value. What does not is "
         "computed before the loop for all steps at once; what no later step needs, after it. ",
-        Formula("c[u ← v]", r"c[u \leftarrow v]"),
-        " is the coefficient with which v enters u, of cotangents in the backward pass and of tangents in "
-        "the tangent pass; “fixed” is the part of a value that no carried value enters.",
+        Formula("J[u ← v]", r"J[u \leftarrow v]"),
+        " is the coefficient with which v enters u, an element of the local Jacobian: of cotangents in the "
+        "backward pass, of tangents in the tangent pass. “fixed” is the part of a value that no carried "
+        "value enters.",
     )
     groups = tuple(group for name, loop in passes for group in _phases(name, schedule(loop)))
     return Section("schedule", "Schedule", (words,), groups)

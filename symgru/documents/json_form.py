@@ -7,7 +7,7 @@ stays when one is added:
     schema_version  1
     generator       name and version of what wrote it
     title           str
-    cell            {name, polarity, reset, source}
+    cell            {name, polarity, reset, lengths, source}; lengths is true for a cell with a mask
     symbols         [{name, text, latex, shape, role}], role one of input, parameter, computed, output
     sections        [{key, title, paragraphs, groups}], in reading order
         key         conventions, forward, complementary, gradient, through_time, schedule or tangent
@@ -51,6 +51,7 @@ def as_data(document: Document) -> Json:
             "name": document.cell,
             "polarity": document.polarity,
             "reset": document.reset,
+            "lengths": document.lengths,
             "source": document.source,
         },
         "symbols": [

@@ -33,14 +33,14 @@ def _group(group: Group) -> Iterator[str]:
         yield from (f"### {group.title}", "")
     yield from _paragraphs(group.paragraphs)
     if group.equations:
-        yield from ("| equation | kind | shape |", "|---|---|---|")
+        yield from ("| equation | shape |", "|---|---|")
         yield from map(_row, group.equations)
         yield ""
 
 
 def _row(equation: Equation) -> str:
     mathematics = f"{equation.target.latex} = {equation.expression.latex}"
-    return f"| ${mathematics}$ | {equation.kind} | {equation.shape} |"
+    return f"| ${mathematics}$ | {equation.shape} |"
 
 
 def _paragraphs(paragraphs: tuple[Paragraph, ...]) -> Iterator[str]:

@@ -70,8 +70,8 @@ class Document:
 
     Attributes:
         title: Heading.
-        cell, polarity, reset: Which GRU.
-        source: Where its equations are published.
+        cell, polarity, reset, lengths: Which GRU.
+        source: Where its parts are published.
         version: Version of symgru that derived it.
         symbols: Inputs of the cell and what it computes, with shapes.
         sections: In reading order.
@@ -81,6 +81,7 @@ class Document:
     cell: str
     polarity: str
     reset: str
+    lengths: bool
     source: str
     version: str
     symbols: tuple[Symbol, ...]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from symgru.documents.words import counted
 from symgru.equations import Contract, Outer, Pointwise, Statement
 
 
@@ -25,9 +26,9 @@ class Operations:
     outer: int
 
     def __str__(self) -> str:
-        parts = [_counted(self.scalar, "scalar operation"), _counted(self.products, "matrix product")]
+        parts = [counted(self.scalar, "scalar operation"), counted(self.products, "matrix product")]
         if self.outer:
-            parts.append(_counted(self.outer, "sum of outer products", "sums of outer products"))
+            parts.append(counted(self.outer, "sum of outer products", "sums of outer products"))
         return ", ".join(parts)
 
 
@@ -45,7 +46,3 @@ def operations(statements: Iterable[Statement]) -> Operations:
             case _:
                 pass
     return Operations(scalar, products, outer)
-
-
-def _counted(number: int, singular: str, plural: str = "") -> str:
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"

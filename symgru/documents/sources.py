@@ -1,10 +1,9 @@
-"""What the docstrings of the equations say: conventions and where each formula is published."""
+"""What the docstrings of the equations say: conventions, and what polarity and reset mean."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
 from enum import Enum
 
 
@@ -20,26 +19,13 @@ def paragraph(documented: object, opening: str) -> str:
     raise LookupError(f"the docstring of {documented!r} has no paragraph that begins with {opening!r}")
 
 
-def member_note(member: Enum) -> str:
-    """What the docstring of an enumeration says of one member, after `NAME:`.
+def meaning(member: Enum) -> str:
+    """What the docstring of an enumeration says of one member, in the line `NAME: meaning, formula. Source.`
 
     Raises:
-        LookupError: the docstring does not mention it.
+        LookupError: the docstring has no such line.
     """
-    for line in (inspect.getdoc(type(member)) or "").splitlines():
-        name, colon, note = line.partition(":")
-        if colon and name.strip() == member.name:
-            return note.strip()
-    raise LookupError(f"the docstring of {type(member).__name__} says nothing of {member.name}")
-
-
-def source(function: Callable[..., object]) -> str:
-    """What stands after `Source:` in the docstring of an equation.
-
-    Raises:
-        LookupError: it names no source.
-    """
-    found = re.search(r"Sources?:\s*(.+)", inspect.getdoc(function) or "")
+    found = re.search(rf"^\s*{member.name}: ([^,]+),", inspect.getdoc(type(member)) or "", re.MULTILINE)
     if found is None:
-        raise LookupError(f"the docstring of {function.__name__} names no source")
-    return found[1].strip()
+        raise LookupError(f"the docstring of {type(member).__name__} says nothing of {member.name}")
+    return found[1]

@@ -8,8 +8,9 @@ import sympy as sp
 
 from symgru.documents.model import Equation, Formula, Inline, Paragraph
 from symgru.equations import Program, Shape, Statement
-from symgru.lowering.latex import LatexPrinter, TextPrinter
+from symgru.lowering.latex import LatexPrinter
 from symgru.lowering.notation import gru_notation
+from symgru.lowering.unicode_text import TextPrinter
 
 
 class Typesetter:

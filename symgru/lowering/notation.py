@@ -10,26 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
 from symgru.derivation.forward_mode import PREFIX as TANGENT
 from symgru.derivation.reverse_mode import PREFIX as COTANGENT
+from symgru.lowering.order import Role
 from symgru.lowering.printers import LoweringError
-
-
-class Role(IntEnum):
-    """What a symbol is; products are written in this order."""
-
-    NUMBER = 0
-    COEFFICIENT = 1
-    COTANGENT = 2
-    DIFFERENCE = 3
-    GATE = 4
-    STATE = 5
-    SUM = 6
-    TANGENT = 7
-    BIAS = 8
-    MATRIX = 9
 
 
 @dataclass(frozen=True)
@@ -61,6 +46,8 @@ class Coefficient:
     target: str
     source: str
     number: str = ""
+    role = Role.COEFFICIENT
+    order = -1
 
 
 @dataclass(frozen=True)
@@ -69,6 +56,12 @@ class Marked:
 
     mark: str
     name: str
+    order = -1
+
+    @property
+    def role(self) -> Role:
+        """That of what the mark makes of it."""
+        return Role.COTANGENT if self.mark == COTANGENT else Role.TANGENT
 
 
 def _vector(letter: str, subscript: str, *superscript: str, role: Role = Role.STATE) -> Glyph:

@@ -14,7 +14,7 @@ from symgru.cli import main
 from symgru.data import japanese_vowels
 from symgru.demo import KernelCheckError, Settings, run
 from symgru.demo.kernel_check import Error, check, check_in_subprocess
-from symgru.demo.report import cases, mathml, nested, report
+from symgru.demo.report import mathml, nested, report
 from symgru.demo.run import summary, where
 from symgru.demo.training import Training, classifiers, largest_difference, mirror_update_gate, train
 
@@ -226,22 +226,49 @@ def test_a_failure_is_shown_as_one(result):
 def test_what_stands_in_a_step_is_escaped(result):
     assert "<b>" not in result.html
     assert mathml("a < b").startswith("<math")
+    assert "&lt;" in mathml("a < b")
 
 
-def test_a_line_over_a_product_spans_it():
-    assert '<mrow class="over">' in mathml(r"\overline{a b}")
-    assert "02015" not in mathml(r"\mathbf{U}^{\top} \overline{\mathbf{U} h_{t-1}} + \bar{h}")
+@pytest.mark.parametrize(
+    ("latex", "lines"),
+    [
+        (r"\bar{h}_{t}", 1),
+        (r"\overline{a b}", 1),
+        (r"\bar{\tilde{n}}_{t}", 1),
+        (r"\mathbf{U}^{\top} \overline{\mathbf{U} h_{t-1}} + \bar{h}^{\mathrm{later}}_{t-1}", 2),
+        (r"\dot{h}_{t} + \tilde{n}", 0),
+    ],
+)
+def test_a_line_over_a_value_is_a_border_that_spans_it(latex, lines):
+    written = mathml(latex)
+    assert written.count('<mrow class="over">') == lines
+    assert not set(written) & {"\u00af", "\u2015"}, "no line is left as a character"
+    assert _Page(written).open == []
 
 
-def test_steps_with_one_reason_share_a_line():
-    def step(claim, why, case=""):
-        return {"claim": claim, "justification": why, "lemmas": [], "case": case}
+def test_bars_and_dots_are_defined_where_everybody_sees_it(result):
+    outside = re.sub(r"<details>.*?</details>", "", result.html, flags=re.DOTALL)
+    assert "marks its cotangent" in outside
+    assert "its tangent, the derivative along a direction" in outside
 
-    steps = [step("a", "same"), step("b", "same"), step("c", "other"), step("d", "other", "second")]
-    assert [(case, [line["claims"] for line in lines]) for case, lines in cases({"steps": steps})] == [
-        ("", [["a", "b"], ["c"]]),
-        ("second", [["d"]]),
-    ]
+
+def test_the_page_has_no_times(result):
+    assert "seconds" not in result.html
+    assert not re.search(r"\d s<", result.html)
+
+
+def test_the_page_says_what_is_calculated_and_what_is_stated(result):
+    proofs = [proof.to_json() for proof in result.findings.proofs]
+    calculations = sum(proof.get("calculations", 0) for proof in proofs)
+    assert f"{calculations} calculations checked by SymPy" in result.html
+    assert f"{calculations} calculations checked by SymPy" in result.summary
+    assert "rule: induction over time" in result.html
+    for proof in proofs:
+        for group in proof.get("equations", ()):
+            assert f"Equations: {group['title']}" in result.html
+
+
+def test_nested_lists_have_no_quotation_marks():
     assert nested([["1/2", "3"], ["4", "5"]]) == "[[1/2, 3], [4, 5]]"
 
 

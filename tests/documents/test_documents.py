@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import subprocess
+from enum import Enum
 
 import pytest
 
@@ -12,7 +13,8 @@ from symgru.documents.article import article
 from symgru.documents.json_form import SCHEMA_VERSION, axes
 from symgru.documents.markdown import markdown
 from symgru.documents.operations import operations
-from symgru.documents.sources import member_note, paragraph, source
+from symgru.documents.proofs import cases, outline, totals
+from symgru.documents.sources import meaning, paragraph
 from symgru.equations import Cell, Pointwise, Polarity, Program, Reset, gru
 from symgru.lowering.modules import passes, torch_module
 
@@ -20,7 +22,11 @@ CELLS = [(polarity, reset) for polarity in ("keep", "update") for reset in ("bef
 KEYS = ["conventions", "forward", "complementary", "gradient", "through_time", "schedule", "tangent"]
 
 
-@pytest.fixture(params=CELLS, ids="-".join, scope="module")
+@pytest.fixture(
+    params=[(*cell, lengths) for lengths in (False, True) for cell in CELLS],
+    ids=lambda cell: "-".join((*cell[:2], "lengths" if cell[2] else "whole sequences")),
+    scope="module",
+)
 def document(request) -> Document:
     return derivation(*request.param)
 
@@ -73,6 +79,56 @@ def test_the_sections_are_all_there_in_order(document):
         document.section("nowhere")
 
 
+def prose(document, key):
+    paragraphs = document.section(key).paragraphs
+    return ["".join(part if isinstance(part, str) else part.text for part in p) for p in paragraphs]
+
+
+@pytest.mark.parametrize(
+    ("polarity", "reset", "expected"),
+    [
+        (
+            "keep",
+            "before",
+            (
+                "Polarity keep: the update gate multiplies the old state, "
+                "h_t = z_t ⊙ h_{t−1} + (1 − z_t) ⊙ ñ_t.",
+                "Reset before: the reset gate acts on the state, s_t = r_t ⊙ h_{t−1}.",
+            ),
+        ),
+        (
+            "update",
+            "whole",
+            (
+                "Polarity update: the update gate multiplies the candidate, "
+                "h_t = (1 − z_t) ⊙ h_{t−1} + z_t ⊙ ñ_t.",
+                "Reset whole: the reset gate acts on all of it, a^n_t = r_t ⊙ (W_n x_t + U_n h_{t−1} + b_n).",
+            ),
+        ),
+    ],
+)
+def test_the_conventions_show_the_formulas_of_the_cell(polarity, reset, expected):
+    assert tuple(prose(derivation(polarity, reset), "conventions")[:2]) == expected
+
+
+def test_the_sources_of_a_step_are_those_of_its_parts():
+    document = derivation("update", "before")
+    assert document.section("forward").title == "One step"
+    (sources,) = prose(document, "forward")
+    assert sources.lower() == f"{gru('update', 'before').source}.".lower()
+    assert "Chung et al. 2014" in sources
+    assert "Chung" not in prose(derivation("keep", "before"), "forward")[0]
+
+
+def test_a_cell_with_lengths_explains_its_mask():
+    document = derivation("keep", "after", lengths=True)
+    words = "Sequences of different lengths: m_t is a mask"
+    assert any(p.startswith(words) for p in prose(document, "conventions"))
+    assert text_equations(document, "forward")["h_t"] == "select(m_t, h^{prop}_t, h_{t−1})"
+    assert json.loads(FORMATS["json"](document))["cell"]["lengths"] is True
+    assert not any("mask" in p for p in prose(derivation("keep", "after"), "conventions"))
+
+
 def test_text_and_latex_say_the_same(document):
     """One traversal writes both, so the two have the same operators in the same order."""
     equations = [e for s in document.sections for g in s.groups for e in g.equations]
@@ -108,6 +164,12 @@ def test_a_changed_equation_changes_the_document(monkeypatch):
     assert changed["∂L/∂a^n_t"] != "∂L/∂h_t ⊙ (1 − z_t) ⊙ (1 − ñ_t²)"
 
 
+def test_a_changed_state_update_changes_the_convention(monkeypatch):
+    cell = gru("update", "after")
+    monkeypatch.setitem(derivation_function.__globals__, "gru", lambda polarity, reset: cell)
+    assert "(1 − z_t) ⊙ h_{t−1}" in prose(derivation("keep", "after"), "conventions")[0]
+
+
 # Renderings.
 
 
@@ -128,6 +190,7 @@ def test_markdown(document):
     text = markdown(document)
     assert text.startswith("# Derivation of the GRU, polarity")
     assert_markdown_is_sound(text)
+    assert not re.search(r"\| (pointwise|contract|outer|sum) \|", text), "kinds are for programs to read"
 
 
 @pytest.mark.parametrize(
@@ -218,12 +281,69 @@ def test_operations_are_those_of_the_emitted_code(polarity, reset):
 
 
 def test_sources_come_from_the_docstrings():
-    assert member_note(Polarity.KEEP).startswith("the old state")
-    assert "cuDNN" in member_note(Reset.AFTER)
+    assert meaning(Polarity.KEEP) == "the old state"
+    assert meaning(Reset.AFTER) == "on the recurrent product"
     with pytest.raises(LookupError, match="has no paragraph that begins with 'Nowhere'"):
         paragraph(gru, "Nowhere")
-    with pytest.raises(LookupError, match="gru names no source"):
-        source(gru)
+
+    class Silent(Enum):
+        """Says nothing."""
+
+        ONE = 1
+
+    with pytest.raises(LookupError, match="the docstring of Silent says nothing of ONE"):
+        meaning(Silent.ONE)
+
+
+# Proofs.
+
+
+def step(claim, why, case="", kind="calculated"):
+    return {"claim": claim, "justification": why, "lemmas": [], "case": case, "kind": kind}
+
+
+class Shown:
+    """A theorem with these steps."""
+
+    def __init__(self, *steps):
+        self.steps = list(steps)
+
+    def to_line(self):
+        return "name: statement [evidence]"
+
+    def to_json(self):
+        return {"kind": "theorem", "calculations": 3, "rules": 1, "steps": self.steps}
+
+
+def test_neighbouring_steps_with_one_reason_share_a_line():
+    steps = [step("a", "same"), step("b", "same"), step("c", "other"), step("d", "other", "second")]
+    found = cases(Shown(*steps, step("e", "other", "second", "argued")).to_json())
+    assert [(case, [line["claims"] for line in lines]) for case, lines in found] == [
+        ("", [["a", "b"], ["c"]]),
+        ("second", [["d"], ["e"]]),
+    ]
+
+
+def test_an_outline_has_the_claims_and_no_calculations():
+    steps = (step("a", "same"), step("b", "same"), step("c", "long calculation"))
+    assert list(outline(Shown(*steps))) == [
+        "name: statement [evidence]",
+        "  1. a, and 1 more for the same reason",
+        "  2. c",
+    ]
+
+
+def test_cases_with_the_same_claims_share_them():
+    steps = (step("a", "one", "left"), step("a", "another", "right"), step("b", "one", "far"))
+    assert list(outline(Shown(*steps)))[1:] == ["  Case left; right", "  1. a", "  Case far", "  1. b"]
+
+
+def test_totals_count_theorems_and_steps():
+    refutation = {"kind": "refutation"}
+    assert totals([Shown().to_json(), refutation]) == (
+        "1 theorem proved, 1 equality refuted; 3 calculations checked by SymPy, "
+        "1 rule of inference (such as induction) stated."
+    )
 
 
 # The generated file.

@@ -1,12 +1,16 @@
+import re
+
 import pytest
 import sympy as sp
 
 from symgru.derivation import backward, forward, linearised, schedule, vjp
 from symgru.equations import Contract, Outer, Pointwise, Product, Sum, gru, select, sigmoid, with_lengths
 from symgru.equations.gru import CANDIDATE, H_PREV, RESET_GATE, U_N, UPDATE_GATE, W_N, X
-from symgru.lowering.latex import LatexPrinter, TextPrinter
+from symgru.lowering import order
+from symgru.lowering.latex import LatexPrinter
 from symgru.lowering.notation import gru_notation
 from symgru.lowering.printers import LoweringError
+from symgru.lowering.unicode_text import TextPrinter
 
 CELLS = [(polarity, reset) for polarity in ("keep", "update") for reset in ("before", "after", "whole")]
 
@@ -102,7 +106,7 @@ EXPRESSIONS = [
         "select(m_t, x_t, 0)",
         r"\operatorname{select}(m_{t}, x_{t}, 0)",
     ),
-    (symbol("d_update_gate_per_d_h_new_2"), "c²[z_t ← h_t]", r"c^{2}[z_{t} \leftarrow h_{t}]"),
+    (symbol("d_update_gate_per_d_h_new_2"), "J₂[z_t ← h_t]", r"J_{2}[z_{t} \leftarrow h_{t}]"),
     (symbol("reset_gate_complement"), "r^c_t", "r^{c}_{t}"),
     (symbol("tangent_h_prev"), "Dh_{t−1}", r"\dot{h}_{t-1}"),
     (symbol("d_b_n_per_step"), "∂L/∂b^{step}_n", r"\bar{b}^{\mathrm{step}}_{n}"),
@@ -147,6 +151,43 @@ def test_sums_with_several_terms_are_in_brackets():
 def test_what_is_unknown_is_named(printer, expression, complaint):
     with pytest.raises(LoweringError, match=complaint):
         printer().expression(expression)
+
+
+ORDERED = [
+    (H_PREV * (1 - UPDATE_GATE), "(1 − z_t) ⊙ h_{t−1}"),
+    (RESET_GATE * (symbol("candidate_from_h") + symbol("c_n")), "r_t ⊙ (U_n h_{t−1} + c_n)"),
+    (
+        (1 - CANDIDATE**2) * (1 - UPDATE_GATE) * symbol("d_h_new"),
+        "∂L/∂h_t ⊙ (1 − z_t) ⊙ (1 − ñ_t²)",
+    ),
+    (symbol("tangent_update_gate") * (H_PREV - CANDIDATE), "(h_{t−1} − ñ_t) ⊙ Dz_t"),
+    (symbol("b_r") + symbol("reset_from_h") + symbol("reset_from_x"), "W_r x_t + U_r h_{t−1} + b_r"),
+    (UPDATE_GATE * H_PREV + 1, "1 + z_t ⊙ h_{t−1}"),
+    (
+        symbol("d_h_prev_through_weights") + symbol("d_h_new") * UPDATE_GATE,
+        "∂L/∂h_t ⊙ z_t + U_nᵀ ∂L/∂a^n_t",
+    ),
+    (H_PREV - CANDIDATE, "h_{t−1} − ñ_t"),
+]
+
+
+@pytest.mark.parametrize(("expression", "text"), ORDERED, ids=lambda value: str(value))
+def test_the_order_of_factors_and_terms(expression, text):
+    products = (
+        Contract(symbol("reset_from_x"), (Product(symbol("W_r"), X),)),
+        Contract(symbol("reset_from_h"), (Product(symbol("U_r"), H_PREV),)),
+        Contract(symbol("candidate_from_h"), (Product(U_N, H_PREV),)),
+        Contract(
+            symbol("d_h_prev_through_weights"),
+            (Product(U_N, symbol("d_candidate_preactivation"), transposed=True),),
+        ),
+    )
+    assert TextPrinter(products).expression(expression) == text
+
+
+def test_every_example_of_the_docstring_is_tested():
+    shown = re.findall(r"^    (.+?)  ", order.__doc__, re.MULTILINE)
+    assert sorted(shown) == sorted(text for _, text in ORDERED)
 
 
 def test_an_alias_is_written_as_what_it_stands_for():
