@@ -1,4 +1,4 @@
-"""A hook of mkdocs: formulas between dollar signs become MathML, so that the site needs no script for them."""
+"""A hook of mkdocs: formulas between dollar signs become MathML, so that pages need no script."""
 
 import re
 

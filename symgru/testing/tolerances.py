@@ -33,8 +33,8 @@ TOLERANCES = {
 }
 
 
-#: Absolute difference of emitted passes from the oracle in float64 on drawn values of size 1: another order of
-#: summation over at most 6 steps and 4 examples; the largest seen is 3e-15.
+#: Absolute difference of emitted passes from the oracle in float64 on drawn values of size 1: another order
+#: of summation over at most 6 steps and 4 examples; the largest seen is 3e-15.
 EMITTED = 1e-13
 
 

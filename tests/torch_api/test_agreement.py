@@ -39,7 +39,7 @@ def test_no_worse_than_twice_the_error_of_torch(dtype, data):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16], ids=str)
 @given(data=st.data())
 def test_the_triton_loops_against_the_oracle(dtype, data):
-    """Whole modules: layers, directions, lengths; in Triton's interpreter, which computes bfloat16 wrongly."""
+    """Layers, directions, lengths; in Triton's interpreter, which computes bfloat16 wrongly."""
     case = data.draw(cases(dtypes=(dtype,), max_hidden=17))
     assert_agrees(run(case, case.module("interpreter")), run_oracle(case), run_peer(case))
 
