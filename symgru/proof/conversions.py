@@ -132,6 +132,16 @@ class Target:
     units: int
     parameters: Mapping[sp.Symbol, tuple[object, ...]]
 
+    def __post_init__(self) -> None:
+        shapes = self._step.inputs
+        for symbol, numbers in self.parameters.items():
+            if symbol not in shapes:
+                raise ProofError(f"reset {self.reset.value} has no parameter {symbol}")
+            sizes = tuple(self.units if axis == "H" else 1 for axis in (*shapes[symbol].axes, "I")[:2])
+            if sp.Matrix(numbers).shape != sizes:
+                came = " x ".join(map(str, sp.Matrix(numbers).shape))
+                raise ProofError(f"{symbol} must be {sizes[0]} x {sizes[1]}, but is {came}")
+
     @cached_property
     def _step(self) -> Program:
         return gru("keep", self.reset).step
@@ -233,6 +243,11 @@ def exclude(target: Target, reset: Reset, cases: tuple[Case, ...]) -> tuple[Step
 
 
 def _check_cover(cases: tuple[Case, ...], units: int) -> None:
+    for case in cases:
+        if set(case.signs) != {W_Z, W_N, W_R} or any(len(signs) != units for signs in case.signs.values()):
+            raise ProofError(
+                f"case {case}: expected signs of W_z, W_n and W_r of {units} units, nothing else"
+            )
     slopes = [(symbol, unit) for symbol in (W_Z, W_N, W_R) for unit in range(units)]
     for signs in product((-1, 0, 1), repeat=len(slopes)):
         actual = dict(zip(slopes, signs, strict=True))
@@ -246,8 +261,12 @@ def _covers(case: Case, actual: Mapping[tuple[sp.Symbol, int], int]) -> bool:
 
 def _excluded(target: Target, candidates: Candidates, case: Case) -> Iterator[Step]:
     combination = case.relation(candidates)
-    found, lemmas = _by_exponential(combination.of(candidates.limit))
-    step = Step(f"{combination} = 0", "the limits of every candidate, put in", (found, sp.S.Zero), lemmas)
+    (coefficient, first), *others = combination.terms
+    rest = Combination(tuple(others), combination.rest)
+    left, lemmas = _by_exponential(coefficient * candidates.limit(first))
+    right, more = _by_exponential(-rest.of(candidates.limit))
+    lemmas = tuple(dict.fromkeys((*lemmas, *more)))
+    step = Step(f"{combination} = 0", "the limits of every candidate, put in", (left, right), lemmas)
     if not step.checked:
         raise ProofError(f"case {case}: {combination} is {step.residual}, not 0")
     yield step
@@ -268,7 +287,7 @@ def _by_exponential(expression: sp.Expr) -> tuple[sp.Expr, tuple[str, ...]]:
     by_exp = expression.replace(sp.tanh, lambda a: 1 - 2 / (1 + sp.exp(sp.expand(2 * a))))
     reflected = reflect_sigmoid(by_exp)
     used = {SIGMOID_REFLECTION: reflected != by_exp, TANH_BY_EXP: by_exp != expression}
-    return sp.expand(reflected), tuple(check(lemma).name for lemma, needed in used.items() if needed)
+    return reflected, tuple(check(lemma).name for lemma, needed in used.items() if needed)
 
 
 def _sign(combination: Combination, target: Target, case: Case) -> int:
@@ -310,7 +329,8 @@ NONZERO = (1, -1)
 
 def _no_after_is_before() -> tuple[Target, tuple[Case, ...]]:
     """One unit sees two reset gates, of which one opens and the other closes."""
-    target = Target(Reset.BEFORE, 2, {W_R: ((1,), (-1,)), U_N: ((-4, 1), (0, 0))})
+    # W_n moves the second unit alone, which no relation is about: so states are reached from 0.
+    target = Target(Reset.BEFORE, 2, {W_R: ((1,), (-1,)), U_N: ((-4, 1), (0, 0)), W_N: ((0,), (1,))})
     up, down, origin, half = (_0, _1), (_0, -_1), (_0, _0), (HALF, _0)
     flat = {"z1": 0, "n1": 0}
     return target, (
@@ -386,13 +406,14 @@ def no_conversion(reset: Reset | str, target: Reset | str) -> Theorem:
         name=f"no-{reset.value}-is-{target.value}",
         statement=f"There is a GRU with reset {target.value}{_without_c(target)} that no parameters of the "
         f"GRU with reset {reset.value}, in either polarity and with the same number of units, reproduce: "
-        f"their new states differ for some input and state. This holds for every number of inputs and every "
-        f"number of units from {one.units} on.",
+        f"their new states differ for some input and state. This holds for every number of inputs from 1 "
+        f"on and every number of units from {one.units} on.",
         latex=rf"\exists\,\theta\;\forall\,\theta'\;\exists\,x, h:\; h^{{\mathrm{{{target.value}}}}}(\theta; "
         rf"x, h) \neq h^{{\mathrm{{{reset.value}}}}}(\theta'; x, h)",
         assumptions=(
-            "both take the same input x and the same state h, any real numbers; a conversion that adds "
-            "units, or that writes the state in other coordinates, is not excluded",
+            "both take the same input x and the same state h, any real numbers; the claim is about one step "
+            "from any state, not about sequences that start from the state 0",
+            "a conversion that adds units, or that writes the state in other coordinates, is not excluded",
             "exact arithmetic",
         ),
         premises=tuple(dict.fromkeys(keep_is_update(r).name for r in (target, reset))),
@@ -440,7 +461,8 @@ def _reductions(target: Target) -> tuple[Step, ...]:
         Step(
             "every value of a step is s*x + v up to an exponentially small rest, as x grows",
             "numbers are; sums and products with a value of s = 0 are again; σ and tanh go to their end "
-            "values if s ≠ 0 and to σ(v) and tanh(v) if s = 0, exponentially fast",
+            "values if s ≠ 0 and to σ(v) and tanh(v) if s = 0, exponentially fast; if the sign of s is not "
+            "known it is one of these, so there is a limit",
         ),
         Step(
             "if the target and a candidate were equal on an open set of inputs and states, they would be "
