@@ -8,6 +8,7 @@ in each case a linear relation holds between limits of every candidate, and not 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -402,6 +403,7 @@ def no_conversion(reset: Reset | str, target: Reset | str) -> Theorem:
     """
     reset, target = Reset(reset), Reset(target)
     one, cases = CASES[target, reset]()
+    steps = (*_reductions(one), *exclude(one, reset, cases))
     return Theorem(
         name=f"no-{reset.value}-is-{target.value}",
         statement=f"There is a GRU with reset {target.value}{_without_c(target)} that no parameters of the "
@@ -417,31 +419,33 @@ def no_conversion(reset: Reset | str, target: Reset | str) -> Theorem:
             "exact arithmetic",
         ),
         premises=tuple(dict.fromkeys(keep_is_update(r).name for r in (target, reset))),
-        steps=(*_reductions(one), *exclude(one, reset, cases)),
+        steps=steps,
         conclusion="The cases cover every sign of every weight of x, so no candidate has the limits of the "
         "target: none is the same function, nor equal to it on any open set of inputs and states.",
         equations=(
             *equations({f"reset {r.value}, in polarity keep": gru("keep", r).step for r in (target, reset)}),
-            *_notation(one),
+            *_notation(one, steps),
         ),
     )
 
 
-def _notation(target: Target) -> Equations:
+def _notation(target: Target, steps: tuple[Step, ...]) -> Equations:
+    """The target, and what the symbols of the steps are: of those for one unit or pair, the first."""
+    used = {str(s) for step in steps if step.equation for side in step.equation for s in side.free_symbols}
+    of_a_unit = sorted({re.sub(r"\d$", "1", name) for name in used if re.search(r"_\d$", name)})
+    of_a_pair = sorted({re.sub(r"\d\d$", "12", name) for name in used if re.search(r"_\d\d$", name)})
     states = ", ".join(["1/2", "0"][: target.units])
-    return (
-        ("the target", (str(target),)),
-        (
-            "notation",
-            (
-                f"L1(+; {states}) is the new state of unit 1 for x → +∞, from the state ({states}); L1(−; "
-                f"{states}) for x → −∞",
-                "W_r_1 is the weight of x in unit 1, U_r_12 that of unit 2 in unit 1, b_r_1 the bias of unit "
-                "1",
-                "_limit is the limit, between 0 and 1, of a reset gate whose weight of x may have any sign",
-            ),
-        ),
-    )
+    lines = [
+        f"L1(+; {states}) is the new state of unit 1 for x → +∞, from the state ({states}); L1(−; {states}) "
+        "for x → −∞"
+    ]
+    if of_a_unit:
+        lines.append(f"{', '.join(of_a_unit)}: the elements of unit 1 of the weights of x and the biases")
+    if of_a_pair:
+        lines.append(f"{', '.join(of_a_pair)}: the weights of the state of unit 2 in unit 1")
+    if any("_limit" in name for name in used):
+        lines.append("_limit: the limit, between 0 and 1, of a reset gate whose weight of x has any sign")
+    return (("the target", (str(target),)), ("notation", tuple(lines)))
 
 
 def _without_c(target: Reset) -> str:
