@@ -59,8 +59,13 @@ BUDGETS = (
         "cuda", ("float64",), ("tangent",), 192, "8 sequences of two registers an element, requested ahead"
     ),
     Budget(
-        "cuda", ("float64", "float32", *HALF), offline.PASSES, 32, "ptxas rounds registers down by 8 at most"
+        "cuda",
+        ("float64", "float32", *HALF),
+        offline.PASSES,
+        40,  # the most, on sm_120 with a mask for lengths
+        "ptxas rounds registers down by 8 at most",
     ),
+    Budget("cdna", ("float32",), ("tangent",), 16, "gfx950 with a mask for lengths: one tile more"),
     Budget("rdna", HALF, ("tangent",), 288, "each WMMA operand lies twice in the registers of a wave"),
     Budget(
         "rdna", HALF, ("forward", "backward"), 160, "each WMMA operand lies twice in the registers of a wave"
@@ -176,7 +181,7 @@ GOOD = offline.Report(
     ("change", "complaint"),
     [
         ({"shared_memory_limit": 101376}, "needs 110592 bytes of shared memory, the target has 101376"),
-        ({"spilled": 440}, "spills 440 bytes a thread, the budget is 32"),
+        ({"spilled": 440}, "spills 440 bytes a thread, the budget is 40"),
         ({"matrix_instructions": {}}, "expected HMMA matrix instructions, got none"),
         ({"matrix_instructions": {"HMMA": 24, "DMMA": 1}}, "expected HMMA matrix instructions"),
         ({"shared_memory": 200000}, "needs 200000 bytes, launch.shared_memory promises"),
