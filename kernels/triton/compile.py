@@ -29,7 +29,8 @@ from triton import knobs
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from .launch import LARGEST, PRECISIONS, Settings, Target, amd_family, settings, unsupported
+from ..names import PRECISIONS
+from .launch import LARGEST, Settings, Target, amd_family, settings, unsupported
 from .loops import Loop, loop_of
 
 #: Bytes of shared memory that one program may have, from the vendors' tables. `triton.compile` does not look.

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 import torch
 from triton import knobs, next_power_of_2
 
-from ..names import PRECISIONS as PRECISIONS
 from ..tensor_ops import compute_dtype
 
 BATCH_TILE = 16

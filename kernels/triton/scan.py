@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..names import PRECISIONS
 from ..passes import Pass
 from ..scan import last
 from ..tensor_ops import compute_dtype
-from .launch import PRECISIONS, obstacle, settings, target_of
+from .launch import obstacle, settings, target_of
 from .loops import WEIGHT, Loop, loop_of
 
 

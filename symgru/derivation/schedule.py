@@ -206,6 +206,7 @@ class _Hoisting:
     def __init__(self, varying: Set[sp.Symbol], shapes: Mapping[sp.Symbol, Shape]):
         self.names: dict[sp.Expr, sp.Symbol] = {}
         self._varying = varying
+        self._taken = {str(s) for s in shapes}
         self._sequences = {s for s, shape in shapes.items() if shape.per_step}
 
     def visit(self, node: sp.Expr, target: sp.Symbol) -> sp.Expr:
@@ -228,14 +229,11 @@ class _Hoisting:
 
     def _name(self, part: sp.Expr, base: str) -> sp.Symbol:
         if part not in self.names:
-            self.names[part] = _fresh(base, self.names)
+            candidates = (base if i == 1 else f"{base}_{i}" for i in count(1))
+            name = next(name for name in candidates if name not in self._taken)
+            self._taken.add(name)
+            self.names[part] = sp.Symbol(name, real=True)
         return self.names[part]
-
-
-def _fresh(base: str, names: dict[sp.Expr, sp.Symbol]) -> sp.Symbol:
-    taken = {str(s) for s in names.values()}
-    candidates = (base if i == 1 else f"{base}_{i}" for i in count(1))
-    return sp.Symbol(next(name for name in candidates if name not in taken), real=True)
 
 
 def _rematerialise(

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from symgru.torch_api.errors import DeviceError, DtypeError, ShapeError
 
+#: What the torch backend knows; another backend may know less.
+FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
 
 def check_tensor(name: str, value: object) -> None:
     """It is a tensor.
@@ -59,7 +62,3 @@ def check_weights(weights: Sequence[Tensor], expected: Sequence[tuple[str, tuple
             raise ShapeError(f"{name} must have shape {list(shape)}, but has shape {list(weight.shape)}")
     first = expected[0][0]
     check_alike(weights[0], first, **{name: w for w, (name, _) in zip(weights, expected, strict=True)})
-
-
-#: The dtypes that every backend knows; a backend may know fewer.
-FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)

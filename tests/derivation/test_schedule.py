@@ -4,7 +4,19 @@ import pytest
 import sympy as sp
 
 from symgru.derivation import backward, forward, linearised, schedule
-from symgru.equations import Contract, Outer, Pointwise, Polarity, Reset, Sum, gru, sigmoid, with_lengths
+from symgru.equations import (
+    Cell,
+    Contract,
+    Outer,
+    Pointwise,
+    Polarity,
+    Program,
+    Reset,
+    Sum,
+    gru,
+    sigmoid,
+    with_lengths,
+)
 from symgru.lowering.modules import passes
 
 CELLS = [wrap(gru(p, r)) for p in Polarity for r in Reset for wrap in (lambda c: c, with_lengths)]
@@ -85,3 +97,23 @@ def test_every_statement_lies_in_the_phase_that_its_reads_allow():
             for statement in scheduled.after:
                 assert names(statement.reads) <= known, statement
                 known.add(str(statement.target))
+
+
+def test_names_of_hoisted_parts_are_new():
+    """A cell may use the very name that hoisting would choose."""
+    cell = gru("keep", "after")
+    taken = sp.Symbol("reset_preactivation_invariant", real=True)
+    renamed = {sp.Symbol("reset_from_x", real=True): taken}
+    statements = tuple(_renamed(s, renamed) for s in cell.step)
+    step = Program(cell.step.inputs, statements, cell.step.outputs)
+    scheduled = schedule(forward(Cell(cell.name, cell.title, step, cell.carry, cell.source)))
+    targets = [s.target for s in (*scheduled.before, *scheduled.inside)]
+    assert taken in targets
+    assert len(targets) == len(set(targets))
+
+
+def _renamed(statement, names):
+    target = names.get(statement.target, statement.target)
+    if isinstance(statement, Pointwise):
+        return Pointwise(target, statement.expression.xreplace(names))
+    return Contract(target, statement.terms)
