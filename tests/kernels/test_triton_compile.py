@@ -65,7 +65,7 @@ BUDGETS = (
         40,  # the most, on sm_120 with a mask for lengths
         "ptxas rounds registers down by 8 at most",
     ),
-    Budget("cdna", ("float32",), ("tangent",), 16, "gfx950 with a mask for lengths: one tile more"),
+    Budget("cdna", ("float32",), ("tangent",), 24, "triton 3.7.1 on gfx942; 3.9.0 on gfx950 with a mask"),
     Budget("rdna", HALF, ("tangent",), 288, "each WMMA operand lies twice in the registers of a wave"),
     Budget(
         "rdna", HALF, ("forward", "backward"), 160, "each WMMA operand lies twice in the registers of a wave"
@@ -206,7 +206,7 @@ def test_too_large_a_kernel_is_found() -> None:
 
 
 def test_too_few_warps_are_found() -> None:
-    (report,) = reports("--targets", "sm_80", "--dtypes", "float32", "--warps", "4", *ONE_FORWARD)
+    (report,) = reports("--targets", "sm_80", "--dtypes", "float32", "--warps", "2", *ONE_FORWARD)
     assert any("spills" in complaint for complaint in complaints(report))
 
 
