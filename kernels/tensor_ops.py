@@ -38,6 +38,21 @@ def total(vector: Tensor) -> Tensor:
     return _flat(vector).sum(0)
 
 
+def mean(vector: Tensor) -> Tensor:
+    """The mean over units, in every unit: [..., n] -> [..., n]."""
+    return vector.mean(-1, keepdim=True).expand_as(vector)
+
+
+def step(vector: Tensor) -> Tensor:
+    """1 where the value is positive, else 0; no gradient."""
+    return (vector > 0).to(vector.dtype)
+
+
+def softplus(vector: Tensor) -> Tensor:
+    """log(1 + exp(a)) without overflow; torch's own is a from a = 20."""
+    return torch.logaddexp(vector, torch.zeros_like(vector))
+
+
 def rows(stack: Tensor, start: int, stop: int, blocks: int) -> Tensor:
     """Blocks start to stop of a tensor that holds `blocks` blocks of equal height."""
     size = stack.shape[0] // blocks

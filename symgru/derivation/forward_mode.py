@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from symgru.derivation.partials import Partials
-from symgru.equations import Contract, Outer, Pointwise, Product, Program, Statement, Sum
+from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum
 
 PREFIX = "tangent_"
 
@@ -56,6 +56,8 @@ def _tangent_statement(
                 if term.vector in moving:
                     products.append(Product(term.matrix, moving[term.vector], term.transposed))
             return Contract(target, tuple(products)) if products else None
+        case Mean():
+            return Mean(target, moving[statement.source]) if statement.source in moving else None
         case Outer():
             pairs = [(moving[left], right) for left, right in statement.terms if left in moving]
             pairs += [(left, moving[right]) for left, right in statement.terms if right in moving]

@@ -4,6 +4,7 @@ The adjoint of each kind of statement is made of the same kinds:
 
     pointwise  u = f(v, …)     v̄ += ū · ∂f/∂v
     contract   u = W v         v̄ += Wᵀ ū          W̄ += ū vᵀ
+    mean       u = mean v      v̄ += mean ū
     outer      M = Σ u vᵀ      ū += M̄ v           v̄ += M̄ᵀ u
     sum        s = Σ u         ū += s̄
 """
@@ -16,7 +17,7 @@ from itertools import chain, count
 import sympy as sp
 
 from symgru.derivation.partials import Partials
-from symgru.equations import Contract, Outer, Pointwise, Product, Program, Statement, Sum
+from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum
 
 PREFIX = "d_"
 
@@ -77,6 +78,11 @@ class _Adjoint:
                     self._products[term.vector].append(Product(term.matrix, bar, not term.transposed))
                     pair = (term.vector, bar) if term.transposed else (bar, term.vector)
                     self._pairs[term.matrix].append(pair)
+            case Mean():
+                bar = self._total(statement.target)
+                name = sp.Symbol(f"{bar}_mean", real=True)
+                self.statements.append(Mean(name, bar))
+                self._expressions[statement.source].append(name)
             case Outer():
                 bar = cotangent(statement.target, self._prefix)
                 for left, right in statement.terms:

@@ -30,6 +30,7 @@ from symgru.equations import (
     VALID,
     Cell,
     Contract,
+    Mean,
     Pointwise,
     Polarity,
     Program,
@@ -295,7 +296,9 @@ def _shapes(scheduled: Schedule, statements: tuple[Statement, ...]) -> dict[sp.S
     for statement in statements:
         if statement.target in shapes:
             continue
-        if isinstance(statement, Pointwise):
+        if isinstance(statement, Mean):
+            shapes[statement.target] = shapes[statement.source]
+        elif isinstance(statement, Pointwise):
             axes = {shapes[symbol].axes for symbol in statement.reads}
             shapes[statement.target] = Shape(axes.pop(), per_step=True)
         elif isinstance(statement, Contract):

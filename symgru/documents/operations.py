@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from symgru.documents.words import counted
-from symgru.equations import Contract, Outer, Pointwise, Statement
+from symgru.equations import Contract, Mean, Outer, Pointwise, Statement
 
 
 @dataclass(frozen=True)
@@ -19,22 +19,26 @@ class Operations:
         scalar: Scalar operations for each unit, sequence and step; a function counts as one.
         products: Products of a matrix with a vector.
         outer: Outer products, summed over time and batch: each is one matrix product over all steps.
+        means: Means over units.
     """
 
     scalar: int
     products: int
     outer: int
+    means: int = 0
 
     def __str__(self) -> str:
         parts = [counted(self.scalar, "scalar operation"), counted(self.products, "matrix product")]
         if self.outer:
             parts.append(counted(self.outer, "sum of outer products", "sums of outer products"))
+        if self.means:
+            parts.append(counted(self.means, "mean over units", "means over units"))
         return ", ".join(parts)
 
 
 def operations(statements: Iterable[Statement]) -> Operations:
     """Count the operations of some statements."""
-    scalar = products = outer = 0
+    scalar = products = outer = means = 0
     for statement in statements:
         match statement:
             case Pointwise():
@@ -43,6 +47,8 @@ def operations(statements: Iterable[Statement]) -> Operations:
                 products += len(statement.terms)
             case Outer():
                 outer += len(statement.terms)
+            case Mean():
+                means += 1
             case _:
                 pass
-    return Operations(scalar, products, outer)
+    return Operations(scalar, products, outer, means)

@@ -1,10 +1,22 @@
 """Recurrent cells as SymPy equations: the one definition that everything else is derived from."""
 
-from symgru.equations.cell import VALID, Cell, with_lengths
-from symgru.equations.functions import reflect_sigmoid, select, sigmoid
+from symgru.equations.builder import CellBuilder, Weight, mean
+from symgru.equations.cell import Cell
+from symgru.equations.functions import (
+    exp,
+    reflect_sigmoid,
+    relu,
+    rsqrt,
+    select,
+    sigmoid,
+    softplus,
+    step,
+    tanh,
+)
 from symgru.equations.gru import Polarity, Reset, gru
 from symgru.equations.program import (
     Contract,
+    Mean,
     Outer,
     Pointwise,
     Product,
@@ -17,11 +29,15 @@ from symgru.equations.program import (
     matrix,
     vector,
 )
+from symgru.equations.wrappers import RESTART, VALID, with_lengths, with_resets, with_zoneout
 
 __all__ = [
+    "RESTART",
     "VALID",
     "Cell",
+    "CellBuilder",
     "Contract",
+    "Mean",
     "Outer",
     "Pointwise",
     "Polarity",
@@ -32,12 +48,22 @@ __all__ = [
     "Shape",
     "Statement",
     "Sum",
+    "Weight",
     "bias",
+    "exp",
     "gru",
     "matrix",
+    "mean",
     "reflect_sigmoid",
+    "relu",
+    "rsqrt",
     "select",
     "sigmoid",
+    "softplus",
+    "step",
+    "tanh",
     "vector",
     "with_lengths",
+    "with_resets",
+    "with_zoneout",
 ]

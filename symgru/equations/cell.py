@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from symgru.equations.functions import select
-from symgru.equations.program import Pointwise, Program, ProgramError, vector
+from symgru.equations.program import Program, ProgramError
 
 
 @dataclass(frozen=True)
@@ -41,31 +40,3 @@ class Cell:
                     f"cell {self.name}: state {entering} {self.step.shapes[entering]} becomes "
                     f"{leaving} {self.step.shapes[leaving]}"
                 )
-
-
-VALID = sp.Symbol("valid", real=True)
-
-
-def with_lengths(cell: Cell) -> Cell:
-    """The cell for sequences of different lengths: where `valid` is false the state is kept.
-
-        h_t = h̃_t where step t belongs to the sequence, else h_{t-1}
-
-    `valid` [T, B, H] is a mask that broadcasts over the units.
-    """
-    inputs = dict(cell.step.inputs)
-    statements = list(cell.step.statements)
-    for entering, leaving in cell.carry:
-        axis = cell.step.shapes[entering].axes[0]
-        inputs[VALID] = vector(axis)
-        proposed = sp.Symbol(f"{leaving}_proposed", real=True)
-        position = next(i for i, s in enumerate(statements) if s.target == leaving)
-        definition = statements[position]
-        if not isinstance(definition, Pointwise):
-            raise ProgramError(f"cell {cell.name}: state {leaving} is not written by a pointwise statement")
-        statements[position : position + 1] = [
-            Pointwise(proposed, definition.expression),
-            Pointwise(leaving, select(VALID, proposed, entering)),
-        ]
-    step = Program(inputs, tuple(statements), cell.step.outputs)
-    return Cell(f"{cell.name}_lengths", f"{cell.title}, with lengths", step, cell.carry, cell.source)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sympy as sp
+from sympy import exp, tanh
 from sympy.core.function import ArgumentIndexError
+
+__all__ = ["exp", "reflect_sigmoid", "relu", "rsqrt", "select", "sigmoid", "softplus", "step", "tanh"]
 
 
 class sigmoid(sp.Function):  # named as the field writes it, like sympy.tanh
@@ -33,6 +36,97 @@ class sigmoid(sp.Function):  # named as the field writes it, like sympy.tanh
 
     def _eval_is_positive(self) -> bool | None:
         return self.args[0].is_extended_real
+
+
+class step(sp.Function):
+    """1 for a > 0, else 0: the derivative of relu as torch has it, 0 at 0. Its own derivative is 0."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, argument: sp.Expr) -> sp.Expr | None:
+        """Numbers have a value."""
+        return sp.Integer(bool(argument > 0)) if argument.is_Rational else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """0, also at the jump."""
+        if argindex != 1:
+            raise ArgumentIndexError(self, argindex)
+        return sp.S.Zero
+
+    def _eval_rewrite_as_Piecewise(self, argument: sp.Expr, **_: object) -> sp.Expr:
+        return sp.Piecewise((sp.S.One, argument > 0), (sp.S.Zero, True))
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_extended_real
+
+
+class relu(sp.Function):
+    """max(a, 0). Its derivative is `step`, 0 at the kink."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, argument: sp.Expr) -> sp.Expr | None:
+        """Numbers have a value."""
+        return max(argument, sp.S.Zero) if argument.is_Rational else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """d relu(a)/da = step(a)."""
+        if argindex != 1:
+            raise ArgumentIndexError(self, argindex)
+        return step(self.args[0])
+
+    def _eval_rewrite_as_Piecewise(self, argument: sp.Expr, **_: object) -> sp.Expr:
+        return sp.Piecewise((argument, argument > 0), (sp.S.Zero, True))
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_extended_real
+
+
+class softplus(sp.Function):
+    """log(1 + exp(a)). Its derivative is σ(a)."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """d softplus(a)/da = σ(a)."""
+        if argindex != 1:
+            raise ArgumentIndexError(self, argindex)
+        return sigmoid(self.args[0])
+
+    def _eval_rewrite_as_exp(self, argument: sp.Expr, **_: object) -> sp.Expr:
+        return sp.log(1 + sp.exp(argument))
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.rewrite(sp.exp)._eval_evalf(prec)
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_extended_real
+
+
+class rsqrt(sp.Function):
+    """1/√a for a > 0, which the cell has to see to (a variance plus a positive number).
+
+    Its derivative is written −rsqrt(a)³/2, without a division.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """d rsqrt(a)/da = −rsqrt(a)³/2."""
+        if argindex != 1:
+            raise ArgumentIndexError(self, argindex)
+        return -sp.Rational(1, 2) * self**3
+
+    def _eval_rewrite_as_Pow(self, argument: sp.Expr, **_: object) -> sp.Expr:
+        return 1 / sp.sqrt(argument)
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.rewrite(sp.Pow)._eval_evalf(prec)
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_positive
 
 
 class select(sp.Function):

@@ -1,11 +1,12 @@
 """Programs: straight-line vector code that is closed under differentiation.
 
 A value is described by the scalar SymPy symbol of one unit. Values that vary over time and batch
-are *vectors*; values shared by all steps are *parameters*: biases and matrices. There are four
-kinds of statement, and the adjoint of each is made of the same four (`symgru.derivation.vjp`):
+are *vectors*; values shared by all steps are *parameters*: biases and matrices. There are five
+kinds of statement, and the adjoint of each is made of the same five (`symgru.derivation.vjp`):
 
     pointwise  u  = f(v₁, v₂, …)            per unit
     contract   u  = Σₖ Wₖ vₖ  or  Wₖᵀ vₖ    over units
+    mean       u  = (1/n) Σⱼ vⱼ             over units, the same number in every unit of u
     outer      W̄ = Σ over batch and time of  Σₖ uₖ vₖᵀ
     sum        b̄ = Σ over batch and time of  Σₖ uₖ
 
@@ -15,6 +16,8 @@ and `contract` multiplies from the left, u[t, b, i] = Σⱼ W[i, j] v[t, b, j].
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -22,12 +25,13 @@ from typing import TypeVar
 
 import sympy as sp
 
-from symgru.equations.functions import select, sigmoid
+from symgru.equations.functions import exp, relu, rsqrt, select, sigmoid, softplus, step, tanh
 
 Axes = tuple[str, ...]
+Renaming = Mapping[sp.Symbol, sp.Symbol]
 T = TypeVar("T")
 
-KNOWN_FUNCTIONS = (sigmoid, select, sp.tanh)
+KNOWN_FUNCTIONS = (sigmoid, tanh, relu, step, softplus, exp, rsqrt, select)
 KNOWN_NODES = (sp.Symbol, sp.Rational, sp.Add, sp.Mul, sp.Pow)
 
 
@@ -73,6 +77,10 @@ class Pointwise:
         """The symbols on the right-hand side."""
         return frozenset(self.expression.free_symbols)
 
+    def renamed(self, names: Renaming) -> Pointwise:
+        """The statement with other symbols for those that it writes and reads."""
+        return Pointwise(names[self.target], self.expression.xreplace(dict(names)))
+
     def __str__(self) -> str:
         return f"{self.target} = {self.expression}"
 
@@ -84,6 +92,10 @@ class Product:
     matrix: sp.Symbol
     vector: sp.Symbol
     transposed: bool = False
+
+    def renamed(self, names: Renaming) -> Product:
+        """The product with other symbols."""
+        return Product(names[self.matrix], names[self.vector], self.transposed)
 
     def __str__(self) -> str:
         return f"{self.matrix}{'ᵀ' if self.transposed else ''} {self.vector}"
@@ -101,8 +113,32 @@ class Contract:
         """The symbols on the right-hand side."""
         return frozenset(s for term in self.terms for s in (term.matrix, term.vector))
 
+    def renamed(self, names: Renaming) -> Contract:
+        """The statement with other symbols for those that it writes and reads."""
+        return Contract(names[self.target], tuple(t.renamed(names) for t in self.terms))
+
     def __str__(self) -> str:
         return f"{self.target} = {' + '.join(map(str, self.terms))}"
+
+
+@dataclass(frozen=True)
+class Mean:
+    """target = the mean of source over its units, in every unit: a symmetric projection, so self-adjoint."""
+
+    target: sp.Symbol
+    source: sp.Symbol
+
+    @property
+    def reads(self) -> frozenset[sp.Symbol]:
+        """The symbols on the right-hand side."""
+        return frozenset((self.source,))
+
+    def renamed(self, names: Renaming) -> Mean:
+        """The statement with other symbols for those that it writes and reads."""
+        return Mean(names[self.target], names[self.source])
+
+    def __str__(self) -> str:
+        return f"{self.target} = mean {self.source}"
 
 
 @dataclass(frozen=True)
@@ -116,6 +152,10 @@ class Outer:
     def reads(self) -> frozenset[sp.Symbol]:
         """The symbols on the right-hand side."""
         return frozenset(s for term in self.terms for s in term)
+
+    def renamed(self, names: Renaming) -> Outer:
+        """The statement with other symbols for those that it writes and reads."""
+        return Outer(names[self.target], tuple((names[u], names[v]) for u, v in self.terms))
 
     def __str__(self) -> str:
         return f"{self.target} = Σ {' + '.join(f'{left} {right}ᵀ' for left, right in self.terms)}"
@@ -133,11 +173,18 @@ class Sum:
         """The symbols on the right-hand side."""
         return frozenset(self.terms)
 
+    def renamed(self, names: Renaming) -> Sum:
+        """The statement with other symbols for those that it writes and reads."""
+        return Sum(names[self.target], tuple(names[term] for term in self.terms))
+
     def __str__(self) -> str:
         return f"{self.target} = Σ {' + '.join(map(str, self.terms))}"
 
 
-Statement = Pointwise | Contract | Outer | Sum
+Statement = Pointwise | Contract | Mean | Outer | Sum
+
+#: What a symbol may be called: names end up in source code, so they are identifiers and nothing else.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -145,10 +192,10 @@ class Program:
     """Statements in order, the shapes of the inputs, and the outputs.
 
     Raises:
-        ProgramError: a symbol is used before it is defined or defined twice, a sum over time and
-            batch is read, shapes do not fit,
-            an expression has a node that is not exact and defined everywhere, a mask is not an input or is
-            read as a number, or an output is never written.
+        ProgramError: a symbol is used before it is defined or defined twice, a name is no identifier or
+            names two symbols, a sum over time and batch is read, shapes do not fit, an expression has a node
+            that is not exact and defined everywhere, a mask is not an input or is read as a number, or an
+            output is never written.
     """
 
     inputs: Mapping[sp.Symbol, Shape]
@@ -158,6 +205,7 @@ class Program:
 
     def __post_init__(self) -> None:
         shapes, sums = dict(self.inputs), set[sp.Symbol]()
+        _check_names((*self.inputs, *(s.target for s in self.statements)))
         for statement in self.statements:
             missing = sorted(map(str, statement.reads - shapes.keys()))
             if missing:
@@ -209,6 +257,16 @@ class Program:
         return iter(self.statements)
 
 
+def _check_names(symbols: Iterable[sp.Symbol]) -> None:
+    named: dict[str, sp.Symbol] = {}
+    for symbol in symbols:
+        name = str(symbol)
+        if not NAME.fullmatch(name) or keyword.iskeyword(name):
+            raise ProgramError(f"{name!r} cannot be a name: expected letters, digits and _, and no keyword")
+        if named.setdefault(name, symbol) != symbol:
+            raise ProgramError(f"there are two symbols called {name}: with different assumptions")
+
+
 def _target_shape(statement: Statement, shapes: Mapping[sp.Symbol, Shape]) -> Shape:
     match statement:
         case Pointwise():
@@ -216,6 +274,8 @@ def _target_shape(statement: Statement, shapes: Mapping[sp.Symbol, Shape]) -> Sh
         case Contract():
             axes = {_product_axis(statement, term, shapes) for term in statement.terms}
             return vector(_single(axes, statement, "terms on different axes"))
+        case Mean():
+            return vector(_vector_axis(statement, statement.source, shapes))
         case Outer():
             pairs = {
                 (_vector_axis(statement, left, shapes), _vector_axis(statement, right, shapes))

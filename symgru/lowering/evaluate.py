@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from symgru.derivation import Loop
-from symgru.equations import Contract, Outer, Pointwise, Program, Statement, Sum
+from symgru.equations import Contract, Mean, Outer, Pointwise, Program, Statement, Sum
 from symgru.lowering.printers import LoweringError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -25,7 +25,32 @@ def _sigmoid(a: Array) -> Array:
     return np.exp(-np.logaddexp(0, -a))  # exact to rounding on both sides, no overflow
 
 
-FUNCTIONS: Mapping[str, Callable[..., Array]] = {"sigmoid": _sigmoid, "tanh": np.tanh, "select": np.where}
+def _relu(a: Array) -> Array:
+    return np.maximum(a, 0)
+
+
+def _step(a: Array) -> Array:
+    return np.heaviside(a, 0.0)
+
+
+def _softplus(a: Array) -> Array:
+    return np.logaddexp(0, a)
+
+
+def _rsqrt(a: Array) -> Array:
+    return 1 / np.sqrt(a)
+
+
+FUNCTIONS: Mapping[str, Callable[..., Array]] = {
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "relu": _relu,
+    "step": _step,
+    "softplus": _softplus,
+    "exp": np.exp,
+    "rsqrt": _rsqrt,
+    "select": np.where,
+}
 
 
 def evaluate_expression(expression: sp.Expr, values: Mapping[str, Array]) -> Array:
@@ -62,6 +87,9 @@ def evaluate_statement(statement: Statement, values: Mapping[str, Array]) -> Arr
                 for t in statement.terms
             ]
             return reduce(np.add, terms)
+        case Mean():
+            source = values[str(statement.source)]
+            return np.broadcast_to(source.mean(-1, keepdims=True), source.shape)
         case Outer():
             pairs = [(_rows(values[str(left)]), _rows(values[str(right)])) for left, right in statement.terms]
             return reduce(np.add, [left.T @ right for left, right in pairs])

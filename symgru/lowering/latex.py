@@ -17,7 +17,10 @@ class LatexPrinter(MathPrinter):
     """
 
     times, dot, minus, top = r"\odot", r"\cdot", "-", r"^{\top}"
-    functions = MappingProxyType({"sigmoid": r"\sigma", "tanh": r"\tanh", "select": r"\operatorname{select}"})
+    functions = MappingProxyType(
+        {"sigmoid": r"\sigma", "tanh": r"\tanh", "exp": r"\exp"}
+        | {name: rf"\operatorname{{{name}}}" for name in ("relu", "step", "softplus", "rsqrt", "select")}
+    )
 
     def _glyph(self, glyph: Glyph) -> str:
         accent = {COTANGENT: r"\bar", TANGENT: r"\dot"}.get(glyph.mark)
@@ -42,6 +45,9 @@ class LatexPrinter(MathPrinter):
 
     def _parenthesised(self, content: str) -> str:
         return f"({content})"
+
+    def _mean(self, content: str) -> str:
+        return rf"\operatorname{{mean}} {content}"
 
     def _accumulated(self, content: str) -> str:
         return rf"\sum_{{t,b}} {content}"

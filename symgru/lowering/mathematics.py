@@ -18,7 +18,7 @@ from sympy.printing.printer import Printer
 
 from symgru.derivation.forward_mode import PREFIX as TANGENT
 from symgru.derivation.reverse_mode import PREFIX as COTANGENT
-from symgru.equations import Contract, Outer, Pointwise, Product, Statement, Sum
+from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Statement, Sum
 from symgru.lowering.notation import Coefficient, Glyph, Marked, Notation, gru_notation
 from symgru.lowering.order import Order
 from symgru.lowering.printers import LoweringError
@@ -76,6 +76,10 @@ class MathPrinter(Printer):
         """Round brackets."""
 
     @abstractmethod
+    def _mean(self, content: str) -> str:
+        """The mean over units."""
+
+    @abstractmethod
     def _accumulated(self, content: str) -> str:
         """The sum over time and batch."""
 
@@ -93,6 +97,8 @@ class MathPrinter(Printer):
                 return target, self._expression(statement.expression)
             case Contract():
                 return target, self._contraction(statement)
+            case Mean():
+                return target, self._mean(self._operand(statement.source))
             case Outer():
                 pairs = [f"{self._operand(u)} {self._operand(v)}{self.top}" for u, v in statement.terms]
             case Sum():
@@ -194,7 +200,7 @@ class MathPrinter(Printer):
             raise LoweringError(f"documents have no function {name}; known are {', '.join(self.functions)}")
         return self.functions[name] + self._parenthesised(", ".join(self._expression(a) for a in expr.args))
 
-    _print_tanh = _print_Function
+    _print_tanh = _print_exp = _print_Function
 
     def emptyPrinter(self, expr: object) -> str:
         """What SymPy calls for a node without a method here."""

@@ -54,7 +54,7 @@ class TensorPrinter(CodePrinter):
         arguments = ", ".join(self._print(a) for a in expr.args)
         return f"{self.functions[type(expr).__name__]}({arguments})"
 
-    _print_tanh = _print_Function
+    _print_tanh = _print_exp = _print_Function
 
     def _print_Symbol(self, expr: sp.Symbol) -> str:
         return str(expr.name)
@@ -70,12 +70,17 @@ class TensorPrinter(CodePrinter):
 
 
 class TorchPrinter(TensorPrinter):
-    """Plain tensor operations."""
+    """Plain tensor operations; step and softplus are those of `kernels/tensor_ops.py`."""
 
     language = "torch"
     functions: ClassVar[Mapping[str, str]] = {
         "sigmoid": "torch.sigmoid",
         "tanh": "torch.tanh",
+        "relu": "torch.relu",
+        "step": "step",
+        "softplus": "softplus",
+        "exp": "torch.exp",
+        "rsqrt": "torch.rsqrt",
         "select": "torch.where",
     }
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import sympy as sp
 
 from symgru.derivation import Schedule
-from symgru.equations import Contract, Outer, Pointwise, Product, Program, Statement, Sum
+from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum
 from symgru.lowering.layout import Layout
 from symgru.lowering.printers import LoweringError, TorchPrinter
 from symgru.lowering.wrap import tuple_source, wrapped
@@ -211,6 +211,8 @@ class _Body:
                 self._write_group(statement)
             case Contract():
                 self.lines.append(f"{statement.target} = {self._contraction(statement)}")
+            case Mean():
+                self.lines.append(f"{statement.target} = mean({statement.source})")
 
     def write_accumulated(self, statements: Sequence[Line]) -> None:
         """Sums over time and batch, stacked as the layout says."""

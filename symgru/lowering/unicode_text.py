@@ -14,7 +14,10 @@ class TextPrinter(MathPrinter):
     """Unicode for a plain terminal: ∂L/∂v is the cotangent of v, Dv its tangent. No combining characters."""
 
     times, dot, minus, top = "⊙", "·", "−", "ᵀ"
-    functions = MappingProxyType({"sigmoid": "σ", "tanh": "tanh", "select": "select"})
+    functions = MappingProxyType(
+        {"sigmoid": "σ"}
+        | {name: name for name in ("tanh", "relu", "step", "softplus", "exp", "rsqrt", "select")}
+    )
     _superscripts = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
     _subscripts = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -37,6 +40,9 @@ class TextPrinter(MathPrinter):
 
     def _parenthesised(self, content: str) -> str:
         return f"({content})"
+
+    def _mean(self, content: str) -> str:
+        return f"mean {content}"
 
     def _accumulated(self, content: str) -> str:
         return f"Σ_{{t,b}} {content}"

@@ -18,7 +18,8 @@ import sympy as sp
 from mpmath.ctx_iv import MPIntervalContext
 from mpmath.libmp import to_rational
 
-from symgru.equations import Contract, Outer, Pointwise, Product, Program, select, sigmoid
+from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program
+from symgru.equations.functions import exp, relu, rsqrt, select, sigmoid, softplus, step, tanh
 from symgru.proof.lemmas import SELECTION, TANH_BY_EXP, check
 from symgru.proof.witness import Interval
 
@@ -31,14 +32,15 @@ class Arithmetic:
     """Numbers, and the functions of them that cells use."""
 
     number: Callable[[sp.Rational], Any]
-    sigmoid: Callable[[Any], Any]
-    tanh: Callable[[Any], Any]
+    functions: Mapping[str, Callable[[Any], Any]]
 
 
 #: Decimal digits of interval arithmetic.
 DIGITS = 50
 
-SYMBOLIC = Arithmetic(lambda number: number, sigmoid, sp.tanh)
+SYMBOLIC = Arithmetic(
+    lambda number: number, {f.__name__: f for f in (sigmoid, tanh, relu, step, softplus, exp, rsqrt)}
+)
 
 
 def intervals(digits: int) -> Arithmetic:
@@ -52,8 +54,15 @@ def intervals(digits: int) -> Arithmetic:
     context.dps = digits
     return Arithmetic(
         number=lambda number: context.mpf(int(number.p)) / int(number.q),
-        sigmoid=lambda a: 1 / (1 + context.exp(-a)),
-        tanh=lambda a: 1 - 2 / (1 + context.exp(2 * a)),
+        functions={
+            "sigmoid": lambda a: 1 / (1 + context.exp(-a)),
+            "tanh": lambda a: 1 - 2 / (1 + context.exp(2 * a)),
+            "exp": context.exp,
+            "softplus": lambda a: context.log(1 + context.exp(a)),
+            "rsqrt": lambda a: 1 / context.sqrt(a),
+            "relu": lambda a: context.mpf([max(a.a, 0), max(a.b, 0)]),
+            "step": lambda a: context.mpf([int(a.a > 0), int(a.b > 0)]),
+        },
     )
 
 
@@ -86,6 +95,10 @@ def evaluate(program: Program, values: Values, arithmetic: Arithmetic) -> dict[s
             case Contract():
                 products = [_product(term, known) for term in statement.terms]
                 known[statement.target] = [_sum(units) for units in zip(*products, strict=True)]
+            case Mean():
+                units = known[statement.source]
+                average = _sum(units) * arithmetic.number(sp.Rational(1, len(units)))
+                known[statement.target] = [average] * len(units)
             case Outer():
                 outers = [[[u * v for v in known[b]] for u in known[a]] for a, b in statement.terms]
                 known[statement.target] = [
@@ -124,9 +137,9 @@ def _unit(node: sp.Expr, unit: Mapping[sp.Symbol, Any], arithmetic: Arithmetic) 
         return reduce(add if node.is_Add else mul, args)
     if node.is_Pow and node.exp.is_Integer and node.exp.is_positive:
         return reduce(mul, [args[0]] * int(node.exp))
-    if isinstance(node, (sigmoid, sp.tanh)):
-        return (arithmetic.sigmoid if isinstance(node, sigmoid) else arithmetic.tanh)(args[0])
     if isinstance(node, select):
         check(SELECTION)
         return args[0] * args[1] + (1 - args[0]) * args[2]
+    if node.func.__name__ in arithmetic.functions:
+        return arithmetic.functions[node.func.__name__](args[0])
     raise NotImplementedError(f"evaluation does not know {node.func.__name__} in {node}")

@@ -72,4 +72,4 @@ def _limit(function: Callable[[sp.Expr], sp.Expr], below: int) -> Callable[[Germ
     return applied
 
 
-GERMS = Arithmetic(constant, _limit(sigmoid, 0), _limit(sp.tanh, -1))
+GERMS = Arithmetic(constant, {"sigmoid": _limit(sigmoid, 0), "tanh": _limit(sp.tanh, -1)})

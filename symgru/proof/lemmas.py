@@ -178,6 +178,14 @@ SUM_LINEAR = Lemma(
     A * sp.Sum(_X[_T, _E, _I], *_STEPS_AND_EXAMPLES) + sp.Sum(_Y[_T, _E, _I], *_STEPS_AND_EXAMPLES),
 )
 
+MEAN_LINEAR = Lemma(
+    "mean is linear",
+    "mean(ax + y) = a mean(x) + mean(y), for every number of units",
+    r"\tfrac{1}{n}\textstyle\sum_j (a x_j + y_j) = a\,\tfrac{1}{n}\sum_j x_j + \tfrac{1}{n}\sum_j y_j",
+    sp.Sum(A * _X[_J] + _Y[_J], *_UNITS) / _SIZE,
+    (A * sp.Sum(_X[_J], *_UNITS) + sp.Sum(_Y[_J], *_UNITS)) / _SIZE,
+)
+
 LEMMAS: tuple[Lemma, ...] = (
     SIGMOID_REFLECTION,
     TANH_ODD,
@@ -189,4 +197,5 @@ LEMMAS: tuple[Lemma, ...] = (
     TRANSPOSED_BILINEAR,
     OUTER_BILINEAR,
     SUM_LINEAR,
+    MEAN_LINEAR,
 )

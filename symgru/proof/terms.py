@@ -12,10 +12,11 @@ from itertools import product
 
 import sympy as sp
 
-from symgru.equations import Contract, Outer, Pointwise, Program, Statement, Sum, select, sigmoid
+from symgru.equations import Contract, Mean, Outer, Pointwise, Program, Statement, Sum, select, sigmoid
 from symgru.proof.lemmas import (
     CONTRACTION_BILINEAR,
     LEMMAS,
+    MEAN_LINEAR,
     OUTER_BILINEAR,
     SELECTION,
     SUM_LINEAR,
@@ -45,6 +46,15 @@ class TransposedContraction(sp.Function):
         return f"{_factor(self.args[0], printer)}ᵀ·{_factor(self.args[1], printer)}"
 
 
+class Average(sp.Function):
+    """The mean of v over its units."""
+
+    nargs = 1
+
+    def _sympystr(self, printer: sp.StrPrinter) -> str:
+        return f"mean {_factor(self.args[0], printer)}"
+
+
 class OuterProduct(sp.Function):
     """Σ u vᵀ over time and batch, one element of it."""
 
@@ -71,6 +81,7 @@ def _factor(node: sp.Expr, printer: sp.StrPrinter) -> str:
 LINEAR: Mapping[type[sp.Function], Lemma] = {
     Contraction: CONTRACTION_BILINEAR,
     TransposedContraction: TRANSPOSED_BILINEAR,
+    Average: MEAN_LINEAR,
     OuterProduct: OUTER_BILINEAR,
     Total: SUM_LINEAR,
 }
@@ -88,6 +99,8 @@ def term(statement: Statement) -> sp.Expr:
                     for t in statement.terms
                 )
             )
+        case Mean():
+            return Average(statement.source)
         case Outer():
             return sp.Add(*(OuterProduct(left, right) for left, right in statement.terms))
         case Sum():

@@ -7,7 +7,17 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from symgru.equations import Contract, Outer, Pointwise, Product, Program, ProgramError, Statement, Sum
+from symgru.equations import (
+    Contract,
+    Mean,
+    Outer,
+    Pointwise,
+    Product,
+    Program,
+    ProgramError,
+    Statement,
+    Sum,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,10 @@ def _wrong_statements(statement: Statement, before: Program) -> Iterator[tuple[s
             yield from _wrong_expressions(statement, before)
         case Contract():
             yield from _wrong_contractions(statement, before)
+        case Mean():
+            for other in _others(statement.source, before):
+                yield f"{statement.source} mistaken for {other}", Mean(statement.target, other)
+            yield "mean forgotten", Pointwise(statement.target, statement.source)
         case Outer():
             for i, (left, right) in enumerate(statement.terms):
                 for other in _others(left, before):

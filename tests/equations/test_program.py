@@ -6,6 +6,7 @@ import sympy as sp
 from symgru.equations import (
     Cell,
     Contract,
+    Mean,
     Outer,
     Pointwise,
     Product,
@@ -32,7 +33,7 @@ INPUTS = {x: vector("I"), v: vector("H"), m: vector("H"), w: matrix("H", "I"), b
         ),
         ([Pointwise(v, b)], "'v = b' defines v a second time"),
         ([Pointwise(u, v + x)], "'u = v \\+ x' has values on different axes"),
-        ([Pointwise(u, sp.exp(v))], "unknown function exp; known are select, sigmoid, tanh"),
+        ([Pointwise(u, sp.sin(v))], "unknown function sin; known are exp, relu, rsqrt"),
         ([Pointwise(u, sp.Max(v, b))], "has Max, which is not one of"),
         ([Pointwise(u, 0.5 * v)], "has Float, which is not one of"),
         ([Pointwise(u, sp.pi * v)], "has Pi, which is not one of"),
@@ -102,3 +103,24 @@ def test_dead_statements_and_unused_inputs_go():
     live = Program(INPUTS, statements, (u,)).without_dead_statements()
     assert [str(s) for s in live] == ["u = w x"]
     assert set(live.inputs) == {w, x}
+
+
+@pytest.mark.parametrize("name", ["a b", "x); import os", "lambda", "h′", "2x", ""])
+def test_a_name_that_is_no_identifier_is_refused(name):
+    hostile = sp.Symbol(name, real=True)
+    with pytest.raises(ProgramError, match="cannot be a name"):
+        Program({hostile: vector("H")}, (), ())
+    with pytest.raises(ProgramError, match="cannot be a name"):
+        Program({v: vector("H")}, (Pointwise(hostile, v),), ())
+
+
+def test_two_symbols_of_one_name_are_refused():
+    with pytest.raises(ProgramError, match="two symbols called v"):
+        Program({v: vector("H"), sp.Symbol("v"): vector("H")}, (), ())
+
+
+def test_a_mean_has_the_shape_of_its_source():
+    program = Program({v: vector("H")}, (Mean(u, v),), (u,))
+    assert program.shapes[u] == vector("H")
+    with pytest.raises(ProgramError, match="u = mean w"):
+        Program({w: matrix("H", "I")}, (Mean(u, w),), (u,))

@@ -34,7 +34,7 @@ def test_triton():
 @pytest.mark.parametrize(
     ("expression", "name"),
     [
-        (sp.exp(a), "exp"),
+        (sp.sin(a), "sin"),
         (a**-1, "power 1/a"),
         (sp.Max(a, b), "Max"),
         (sp.pi * a, "Pi"),
@@ -47,5 +47,5 @@ def test_an_unknown_node_is_named(printer, expression, name):
 
 
 def test_the_oracle_refuses_unknown_nodes_too():
-    with pytest.raises(LoweringError, match="exp"):
-        evaluate_expression(sp.exp(a), {"a": np.ones(2)})
+    with pytest.raises(LoweringError, match="sin"):
+        evaluate_expression(sp.sin(a), {"a": np.ones(2)})
