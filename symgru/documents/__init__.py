@@ -1,7 +1,7 @@
 """Derivation documents: what was derived, as Markdown, LaTeX, plain text and JSON."""
 
 from symgru.documents.article import article
-from symgru.documents.derivation import derivation
+from symgru.documents.derivation import derivation, derivation_of
 from symgru.documents.json_form import json_form
 from symgru.documents.markdown import markdown
 from symgru.documents.model import Document, Equation, Formula, Group, Section
@@ -19,6 +19,7 @@ __all__ = [
     "Section",
     "article",
     "derivation",
+    "derivation_of",
     "json_form",
     "markdown",
     "plain_text",

@@ -1,4 +1,4 @@
-"""The derivation document of a GRU: from the equations of one step to the schedule of its kernels.
+"""The derivation document of a cell: from the equations of one step to the schedule of its kernels.
 
 Every formula of the cell and every derived one is printed from a program or a schedule; what stands here is
 the order and the words between.
@@ -6,36 +6,25 @@ the order and the words between.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import sympy as sp
 
 import symgru
-from symgru.derivation import (
-    Loop,
-    Schedule,
-    backward,
-    cotangent,
-    forward,
-    jvp,
-    linearised,
-    schedule,
-    tangent,
-    vjp,
-)
+from symgru.derivation import Loop, backward, cotangent, forward, jvp, tangent, vjp
 from symgru.documents.compact import added, compacted, in_gates
 from symgru.documents.model import Document, Formula, Group, Paragraph, Section, Symbol
-from symgru.documents.operations import operations
+from symgru.documents.schedules import aliases, direction, schedules
 from symgru.documents.sources import meaning, paragraph
 from symgru.documents.typeset import Typesetter
 from symgru.equations import (
     VALID,
     Cell,
     Contract,
-    Mean,
-    Pointwise,
     Polarity,
     Program,
     Reset,
-    Shape,
     Statement,
     gru,
     program,
@@ -43,6 +32,7 @@ from symgru.equations import (
     with_lengths,
 )
 from symgru.equations.gru import RESET_GATE, UPDATE_GATE
+from symgru.lowering.notation import Notation, notation_of
 
 
 def derivation(
@@ -60,29 +50,41 @@ def derivation(
     cell = gru(polarity, reset)
     if lengths:
         cell = with_lengths(cell)
+    document = derivation_of(cell, _convention(polarity, reset, cell))
+    return replace(document, polarity=polarity.value, reset=reset.value)
+
+
+def derivation_of(cell: Cell, convention: tuple[Paragraph, ...] = ()) -> Document:
+    """The derivation document of any cell.
+
+    Args:
+        cell: What is derived.
+        convention: Paragraphs to open it with.
+    """
+    notation = notation_of(cell)
     return Document(
         title=f"Derivation of the {cell.title}",
         cell=cell.name,
-        polarity=polarity.value,
-        reset=reset.value,
-        lengths=lengths,
+        polarity=None,
+        reset=None,
+        lengths=VALID in cell.step.inputs,
         source=cell.source,
         version=symgru.__version__,
-        symbols=_symbols(cell),
+        symbols=_symbols(cell, notation),
         sections=(
-            _conventions(polarity, reset, cell),
-            _step(cell),
-            _complementary(cell),
-            _gradient(cell),
-            _through_time(cell),
-            _schedules(cell),
-            _tangent(cell),
+            Section("conventions", "Conventions", (*convention, *_conventions(cell, notation)), ()),
+            _step(cell, notation),
+            *_complementary(cell, notation),
+            _gradient(cell, notation),
+            _through_time(cell, notation),
+            schedules(cell, notation),
+            _tangent(cell, notation),
         ),
     )
 
 
-def _symbols(cell: Cell) -> tuple[Symbol, ...]:
-    typesetter = Typesetter.of(cell.step)
+def _symbols(cell: Cell, notation: Notation) -> tuple[Symbol, ...]:
+    typesetter = Typesetter.of(cell.step, notation)
     computed = [s.target for s in cell.step if not isinstance(s, Contract)]
     rows = [
         (symbol, "parameter" if symbol in cell.step.parameters else "input") for symbol in cell.step.inputs
@@ -94,22 +96,32 @@ def _symbols(cell: Cell) -> tuple[Symbol, ...]:
     )
 
 
-def _conventions(polarity: Polarity, reset: Reset, cell: Cell) -> Section:
-    of_step, of_gradient, of_tangent = (Typesetter.of(p) for p in (cell.step, vjp(cell.step), jvp(cell.step)))
-    output = cell.step.outputs[0]
-    paragraphs: tuple[Paragraph, ...] = (
+def _convention(polarity: Polarity, reset: Reset, cell: Cell) -> tuple[Paragraph, ...]:
+    """What polarity and reset placement mean, and where the equations show it."""
+    typesetter = Typesetter.of(cell.step, notation_of(cell))
+    return (
         (
             f"Polarity {polarity.value}: the update gate multiplies {meaning(polarity)}, ",
-            _reading(cell, UPDATE_GATE, of_step),
+            _reading(cell, UPDATE_GATE, typesetter),
             ".",
         ),
         (
             f"Reset {reset.value}: the reset gate acts {meaning(reset)}, ",
-            _reading(cell, RESET_GATE, of_step),
+            _reading(cell, RESET_GATE, typesetter),
             ".",
         ),
+    )
+
+
+def _conventions(cell: Cell, notation: Notation) -> tuple[Paragraph, ...]:
+    of_step, of_gradient, of_tangent = (
+        Typesetter.of(p, notation) for p in (cell.step, vjp(cell.step), jvp(cell.step))
+    )
+    output = cell.step.outputs[0]
+    sizes = "".join(f", {axis} {_AXES[axis]}" for axis in _axes(cell) if axis in _AXES)
+    return (
         *_mask(cell, of_step),
-        (f"{paragraph(program, 'Index conventions')} T steps, B sequences, I inputs, H hidden units.",),
+        (f"{paragraph(program, 'Index conventions')} T steps, B sequences{sizes}.",),
         (
             "A contraction is written where it is read. ",
             of_gradient.symbol(cotangent(output)),
@@ -122,7 +134,13 @@ def _conventions(polarity: Polarity, reset: Reset, cell: Cell) -> Section:
             " multiplies unit by unit.",
         ),
     )
-    return Section("conventions", "Conventions", paragraphs, ())
+
+
+_AXES = {"I": "inputs", "H": "hidden units"}
+
+
+def _axes(cell: Cell) -> tuple[str, ...]:
+    return tuple(sorted({a for shape in cell.step.inputs.values() for a in shape.axes}, reverse=True))
 
 
 def _reading(cell: Cell, symbol: sp.Symbol, typesetter: Typesetter) -> Formula:
@@ -145,17 +163,21 @@ def _mask(cell: Cell, typesetter: Typesetter) -> tuple[Paragraph, ...]:
     return (words,)
 
 
-def _step(cell: Cell) -> Section:
-    equations = Typesetter.of(cell.step).equations(cell.step)
+def _step(cell: Cell, notation: Notation) -> Section:
+    equations = Typesetter.of(cell.step, notation).equations(cell.step)
     sources: Paragraph = (f"{cell.source[:1].upper()}{cell.source[1:]}.",)
-    return Section("forward", "One step", (sources,), (Group("", (), equations),))
+    paragraphs = (sources,) if cell.source else ()
+    return Section("forward", "One step", paragraphs, (Group("", (), equations),))
 
 
-def _complementary(cell: Cell) -> Section:
+def _complementary(cell: Cell, notation: Notation) -> tuple[Section, ...]:
+    """The gates as computed, if any is used as 1 − σ."""
     step = forward(cell).step
-    typesetter = Typesetter.of(step)
+    typesetter = Typesetter.of(step, notation)
     changed = [s for s in step if s not in set(cell.step)]
     complements = [s.target for s in added(step, cell.step)]
+    if not complements:
+        return ()
     words: Paragraph = (
         "The kernels compute the complement of a gate from its pre-activation. The two are equal in exact "
         "arithmetic; in float32 the difference 1 − σ(a) is 0 from about a = 17, and this form is not. "
@@ -164,16 +186,16 @@ def _complementary(cell: Cell) -> Section:
         ". All other equations stay as they are.",
     )
     groups = (Group("", (), typesetter.equations(changed)),)
-    return Section("complementary", "One step, as computed", (words,), groups)
+    return (Section("complementary", "One step, as computed", (words,), groups),)
 
 
-def _gradient(cell: Cell) -> Section:
+def _gradient(cell: Cell, notation: Notation) -> Section:
     whole = vjp(cell.step)
     program = compacted(in_gates(whole), keep=(s.target for s in cell.step))
-    typesetter = Typesetter.of(program)
+    typesetter = Typesetter.of(program, notation)
     words: Paragraph = (
         "Reverse mode: given ",
-        typesetter.symbol(cotangent(cell.step.outputs[0])),
+        *typesetter.symbols(map(cotangent, cell.step.outputs)),
         ", the adjoint of each equation above in reverse order.",
     )
     groups = _by_role(program, added(program, cell.step), typesetter)
@@ -192,19 +214,14 @@ def _by_role(
     return tuple(Group(title, (), typesetter.equations(part)) for title, part in groups if part)
 
 
-def _aliases(loop: Loop) -> dict[str, str]:
-    """In a reversed loop, what leaves a step is what the step before it in time receives from later ones."""
-    return {str(leaving): f"{leaving}_carried" for _, leaving in loop.carry} if loop.reverse else {}
-
-
-def _through_time(cell: Cell) -> Section:
+def _through_time(cell: Cell, notation: Notation) -> Section:
     ahead = forward(cell)
     loop = backward(ahead)
     program = compacted(loop.step, keep=(*(s.target for s in ahead.step), *_cotangents_of_states(loop)))
-    typesetter = Typesetter.of(program, _aliases(loop))
-    (arriving, leaving), *_ = loop.carry
+    typesetter = Typesetter.of(program, notation.with_aliases(aliases(loop)))
+    (arriving, leaving), *others = loop.carry
     words: Paragraph = (
-        f"Time runs {_direction(loop)}. The state reaches the loss through the output of its own step, ",
+        f"Time runs {direction(loop)}. The state reaches the loss through the output of its own step, ",
         typesetter.symbol(_read_with(program, arriving)),
         ", and through all later steps, ",
         typesetter.symbol(arriving),
@@ -214,9 +231,25 @@ def _through_time(cell: Cell) -> Section:
         typesetter.symbol(arriving),
         " of the next that is computed. It starts as the cotangent of the final state and ends as that of "
         "the initial state.",
+        *_likewise(others, typesetter),
     )
     groups = _by_role(program, added(program, ahead.step), typesetter)
     return Section("through_time", "Backpropagation through time", (words,), groups)
+
+
+def _likewise(others: Iterable[tuple[sp.Symbol, sp.Symbol]], typesetter: Typesetter) -> Paragraph:
+    """The same is said of the other states by naming what they hand back."""
+    return tuple(
+        part
+        for arriving, leaving in others
+        for part in (
+            " Likewise ",
+            typesetter.symbol(leaving),
+            " becomes ",
+            typesetter.symbol(arriving),
+            ".",
+        )
+    )
 
 
 def _cotangents_of_states(loop: Loop) -> list[sp.Symbol]:
@@ -230,91 +263,13 @@ def _read_with(program: Program, carried: sp.Symbol) -> sp.Symbol:
     return other
 
 
-def _direction(loop: Loop) -> str:
-    return "from T − 1 down to 0" if loop.reverse else "from 0 to T − 1"
-
-
-def _schedules(cell: Cell) -> Section:
-    ahead = forward(cell)
-    passes = (("Forward", ahead), ("Backward", backward(ahead)), ("Tangent", linearised(ahead)))
-    words: Paragraph = (
-        "The statements of each pass over time, split by what depends on a carried value. What does not is "
-        "computed before the loop for all steps at once; what no later step needs, after it. ",
-        Formula("J[u ← v]", r"J[u \leftarrow v]"),
-        " is the coefficient with which v enters u, an element of the local Jacobian: of cotangents in the "
-        "backward pass, of tangents in the tangent pass. “fixed” is the part of a value that no carried "
-        "value enters.",
-    )
-    groups = tuple(group for name, loop in passes for group in _phases(name, schedule(loop)))
-    return Section("schedule", "Schedule", (words,), groups)
-
-
-def _phases(name: str, scheduled: Schedule) -> list[Group]:
-    statements = (*scheduled.before, *scheduled.inside, *scheduled.after)
-    typesetter = Typesetter(statements, _shapes(scheduled, statements), _aliases(scheduled.loop))
-    groups = []
-    for phase, part in (
-        ("before", scheduled.before),
-        ("inside", scheduled.inside),
-        ("after", scheduled.after),
-    ):
-        if part:
-            paragraphs: list[Paragraph] = [(f"{str(operations(part)).capitalize()}.",)]
-            paragraphs += _traffic(phase, scheduled, typesetter)
-            title = f"{name}, {phase} the loop"
-            groups.append(Group(title, tuple(paragraphs), typesetter.equations(part)))
-    return groups
-
-
-def _traffic(phase: str, scheduled: Schedule, typesetter: Typesetter) -> list[Paragraph]:
-    """What a phase reads and what it leaves for later."""
-    if phase == "before":
-        read = {symbol for s in scheduled.before for symbol in s.reads}
-        sequences = [s for s in scheduled.loop.step.vectors if s in read]
-        return [("Sequences read: ", *typesetter.symbols(sequences), ".")]
-    if phase == "after":
-        return []
-    entering, leaving = zip(*scheduled.loop.carry, strict=True)
-    return [
-        (
-            f"Time runs {_direction(scheduled.loop)}. Carried: ",
-            *typesetter.symbols(entering),
-            " becomes ",
-            *typesetter.symbols(leaving),
-            ". Sequences read at every step: ",
-            *typesetter.symbols(scheduled.sequences),
-            ". Stored at every step: ",
-            *typesetter.symbols(scheduled.stored),
-            ".",
-        )
-    ]
-
-
-def _shapes(scheduled: Schedule, statements: tuple[Statement, ...]) -> dict[sp.Symbol, Shape]:
-    """Shapes of the step, and of the names that the schedule added: those of what they are made from."""
-    shapes = dict(scheduled.loop.step.shapes)
-    for statement in statements:
-        if statement.target in shapes:
-            continue
-        if isinstance(statement, Mean):
-            shapes[statement.target] = shapes[statement.source]
-        elif isinstance(statement, Pointwise):
-            axes = {shapes[symbol].axes for symbol in statement.reads}
-            shapes[statement.target] = Shape(axes.pop(), per_step=True)
-        elif isinstance(statement, Contract):
-            term = statement.terms[0]
-            rows, columns = shapes[term.matrix].axes
-            shapes[statement.target] = Shape((columns if term.transposed else rows,), per_step=True)
-    return shapes
-
-
-def _tangent(cell: Cell) -> Section:
+def _tangent(cell: Cell, notation: Notation) -> Section:
     whole = in_gates(jvp(cell.step))
-    typesetter = Typesetter.of(whole)
+    typesetter = Typesetter.of(whole, notation)
     words: Paragraph = (
         "Forward mode: the derivative of one step along given directions of its inputs and parameters. "
         "Over time it runs with the loop and carries ",
-        typesetter.symbol(tangent(cell.carry[0][1])),
+        *typesetter.symbols(tangent(leaving) for _, leaving in cell.carry),
         ".",
     )
     groups = (Group("", (), typesetter.equations(added(whole, cell.step))),)

@@ -7,14 +7,15 @@ stays when one is added:
     schema_version  1
     generator       name and version of what wrote it
     title           str
-    cell            {name, polarity, reset, lengths, source}; lengths is true for a cell with a mask
+    cell            {name, polarity, reset, lengths, source}; polarity and reset are null for cells other than
+                    the GRU, lengths is true for a cell with a mask
     symbols         [{name, text, latex, shape, role}], role one of input, parameter, computed, output
     sections        [{key, title, paragraphs, groups}], in reading order
         key         conventions, forward, complementary, gradient, through_time, schedule or tangent
         paragraphs  [str], formulas in plain text
         groups      [{title, paragraphs, statements}]
             statements  [{kind, target: {name, text, latex, shape}, expression: {text, latex}}]
-                kind    pointwise, contract, outer or sum
+                kind    pointwise, contract, mean, outer or sum
 
 A contraction that is written where it is read is part of that statement's expression. A shape is a list of
 axes: T steps, B sequences, I inputs, H hidden units.

@@ -70,7 +70,9 @@ class Document:
 
     Attributes:
         title: Heading.
-        cell, polarity, reset, lengths: Which GRU.
+        cell: Name of the cell.
+        polarity, reset: Which GRU, None for other cells.
+        lengths: Whether it has a mask for lengths.
         source: Where its parts are published.
         version: Version of symgru that derived it.
         symbols: Inputs of the cell and what it computes, with shapes.
@@ -79,8 +81,8 @@ class Document:
 
     title: str
     cell: str
-    polarity: str
-    reset: str
+    polarity: str | None
+    reset: str | None
     lengths: bool
     source: str
     version: str

@@ -9,7 +9,7 @@ import sympy as sp
 from symgru.documents.model import Equation, Formula, Inline, Paragraph
 from symgru.equations import Program, Shape, Statement
 from symgru.lowering.latex import LatexPrinter
-from symgru.lowering.notation import gru_notation
+from symgru.lowering.notation import Notation
 from symgru.lowering.unicode_text import TextPrinter
 
 
@@ -19,24 +19,24 @@ class Typesetter:
     Args:
         statements: All of the program; contractions are written where they are read.
         shapes: Index space of every symbol.
-        aliases: Names that are written like others.
+        notation: Letters.
     """
 
     def __init__(
         self,
         statements: Iterable[Statement],
         shapes: Mapping[sp.Symbol, Shape],
-        aliases: Mapping[str, str] | None = None,
+        notation: Notation,
     ) -> None:
-        statements, notation = tuple(statements), gru_notation(aliases)
+        statements = tuple(statements)
         self._text = TextPrinter(statements, notation)
         self._latex = LatexPrinter(statements, notation)
         self._shapes = shapes
 
     @classmethod
-    def of(cls, program: Program, aliases: Mapping[str, str] | None = None) -> Typesetter:
+    def of(cls, program: Program, notation: Notation) -> Typesetter:
         """For all of a program."""
-        return cls(program.statements, program.shapes, aliases)
+        return cls(program.statements, program.shapes, notation)
 
     def symbol(self, symbol: sp.Symbol) -> Formula:
         """A symbol, or the product that stands for it."""

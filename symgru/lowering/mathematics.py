@@ -19,7 +19,7 @@ from sympy.printing.printer import Printer
 from symgru.derivation.forward_mode import PREFIX as TANGENT
 from symgru.derivation.reverse_mode import PREFIX as COTANGENT
 from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Statement, Sum
-from symgru.lowering.notation import Coefficient, Glyph, Marked, Notation, gru_notation
+from symgru.lowering.notation import GRU, Coefficient, Glyph, Marked, Notation
 from symgru.lowering.order import Order
 from symgru.lowering.printers import LoweringError
 
@@ -41,7 +41,7 @@ class MathPrinter(Printer):
 
     def __init__(self, statements: Iterable[Statement] = (), notation: Notation | None = None) -> None:
         super().__init__()
-        self.notation = notation or gru_notation()
+        self.notation = notation or GRU
         self._inlined = {
             s.target: s
             for s in statements

@@ -8,11 +8,14 @@ A name that the derivation makes is taken apart by the prefixes and suffixes tha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import sympy as sp
 
 from symgru.derivation.forward_mode import PREFIX as TANGENT
 from symgru.derivation.reverse_mode import PREFIX as COTANGENT
+from symgru.equations import Cell, Contract, Pointwise, select, sigmoid
 from symgru.lowering.order import Role
 from symgru.lowering.printers import LoweringError
 
@@ -105,6 +108,9 @@ _SUFFIXES = {
     "output": "out",
     "total": "total",
     "per_step": "step",
+    "mean": "mean",
+    "restart": "restart",
+    "resumed": "resumed",
 }
 
 
@@ -118,7 +124,11 @@ class Notation:
     """
 
     table: Mapping[str, Glyph]
-    aliases: Mapping[str, str]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def with_aliases(self, aliases: Mapping[str, str]) -> Notation:
+        """The same letters, and names that are written like others."""
+        return Notation(self.table, {**self.aliases, **aliases})
 
     def of(self, name: str) -> Glyph | Coefficient | Marked:
         """How the symbol of that name is written.
@@ -156,6 +166,69 @@ class Notation:
         return None
 
 
-def gru_notation(aliases: Mapping[str, str] | None = None) -> Notation:
-    """The notation of the GRU, with names that are written like others."""
-    return Notation(GRU_NOTATION, dict(aliases or {}))
+#: The notation of the GRU.
+GRU = Notation(GRU_NOTATION)
+
+_GATES = {"forget_gate": "f", "input_gate": "i", "output_gate": "o", "cell_gate": "g"}
+
+
+def notation_of(cell: Cell) -> Notation:
+    """Letters for the symbols of a cell: those of the GRU where it has the name, else the name's own.
+
+    W_f is a matrix W with index f; h_prev and h_new of a state are h at t − 1 and t; forget_gate is f, and
+    forget_gate_preactivation a with superscript f. A name without a letter, or with one that is taken, is
+    written out.
+    """
+    named = [s for s in cell.step.shapes if not isinstance(cell.step.definition(s), Contract)]
+    if all(GRU.has(str(s)) for s in named):
+        return GRU
+    taken: set[tuple[str, tuple[str, ...], str]] = set()
+    table: dict[str, Glyph] = {}
+    for place, symbol in enumerate(named):
+        glyph = next(g for g in _candidates(cell, symbol) if _identity(g) not in taken)
+        taken.add(_identity(glyph))
+        table[str(symbol)] = replace(glyph, role=_role(cell, symbol), order=place)
+    return Notation(table)
+
+
+def _identity(glyph: Glyph) -> tuple[str, tuple[str, ...], str]:
+    return glyph.text, glyph.superscript, glyph.subscript
+
+
+def _candidates(cell: Cell, symbol: sp.Symbol) -> Iterator[Glyph]:
+    """Ways to write a symbol, the shortest first; the last one is never taken, since names are not."""
+    name, shape = str(symbol), cell.step.shapes[symbol]
+    letter, _, index = name.partition("_")
+    if not shape.per_step:
+        role = Role.MATRIX if len(shape.axes) == 2 else Role.BIAS
+        if len(letter) == 1:
+            yield _parameter(letter, index, role)
+        yield _parameter(name, "", role)
+        return
+    for entering, leaving in cell.carry:
+        if symbol in (entering, leaving) and letter != name:
+            yield _vector(letter, "t-1" if symbol == entering else "t")
+    if name in GRU_NOTATION:
+        yield GRU_NOTATION[name]
+    if name in _GATES or len(name) == 1:
+        yield _vector(_GATES.get(name, name), "t")
+    if name.endswith("_preactivation"):
+        gate = name.removesuffix("_preactivation")
+        yield _vector("a", "t", _GATES.get(gate) or _letter(gate))
+    yield Glyph(rf"\mathit{{{name}}}".replace("_", r"\_"), name, (), "t")
+
+
+def _letter(name: str) -> str:
+    """The letter that the GRU has for a name, else the name with hyphens, for a superscript."""
+    return GRU_NOTATION[name].text if name in GRU_NOTATION else name.replace("_", "-")
+
+
+def _role(cell: Cell, symbol: sp.Symbol) -> Role:
+    """Matrices, biases, gates (values of σ, and masks), and states for the rest."""
+    shape, definition = cell.step.shapes[symbol], cell.step.definition(symbol)
+    if not shape.per_step:
+        return Role.MATRIX if len(shape.axes) == 2 else Role.BIAS
+    if isinstance(definition, Pointwise) and isinstance(definition.expression, sigmoid):
+        return Role.GATE
+    choices = (n for s in cell.step if isinstance(s, Pointwise) for n in s.expression.atoms(select))
+    return Role.GATE if any(node.args[0] == symbol for node in choices) else Role.STATE

@@ -8,7 +8,7 @@ from symgru.equations import Contract, Outer, Pointwise, Product, Sum, gru, sele
 from symgru.equations.gru import CANDIDATE, H_PREV, RESET_GATE, U_N, UPDATE_GATE, W_N, X
 from symgru.lowering import order
 from symgru.lowering.latex import LatexPrinter
-from symgru.lowering.notation import gru_notation
+from symgru.lowering.notation import GRU
 from symgru.lowering.printers import LoweringError
 from symgru.lowering.unicode_text import TextPrinter
 
@@ -191,5 +191,5 @@ def test_every_example_of_the_docstring_is_tested():
 
 
 def test_an_alias_is_written_as_what_it_stands_for():
-    notation = gru_notation({"d_h_prev": "d_h_prev_carried"})
+    notation = GRU.with_aliases({"d_h_prev": "d_h_prev_carried"})
     assert TextPrinter((), notation).symbol(symbol("d_h_prev")) == "∂L/∂h^{later}_{t−1}"
