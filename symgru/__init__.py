@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         backends,
         gru,
     )
+    from symgru.torch_cells import Recurrent
 
 __version__ = "0.1.0"
 
@@ -28,21 +29,23 @@ __all__ = [
     "DeviceError",
     "DtypeError",
     "GRUCell",
+    "Recurrent",
     "ShapeError",
     "__version__",
     "backends",
     "gru",
 ]
 
-_FROM_TORCH_API = frozenset(__all__) - {"__version__"}
+_MODULES = dict.fromkeys(__all__, "symgru.torch_api") | {"Recurrent": "symgru.torch_cells"}
+del _MODULES["__version__"]
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from `symgru.torch_api` the first time it is asked for (PEP 562)."""
-    if name not in _FROM_TORCH_API:
+    """Load a public name from its package the first time it is asked for (PEP 562)."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        torch_api = import_module("symgru.torch_api")
+        module = import_module(_MODULES[name])
     except ModuleNotFoundError as error:
         if error.name not in {"torch", "numpy", "triton"}:
             raise
@@ -50,10 +53,10 @@ def __getattr__(name: str) -> object:
             f'symgru.{name} needs {error.name}, which is not installed: pip install "symgru[torch]"',
             name=error.name,
         ) from error
-    value: object = getattr(torch_api, name)
+    value: object = getattr(module, name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(globals().keys() | _FROM_TORCH_API)
+    return sorted(globals().keys() | _MODULES)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from symgru.equations.program import Program, ProgramError
+from symgru.equations.program import NAME, Program, ProgramError
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Cell:
         carry: Pairs (state entering the step, state leaving it).
         source: Where the equations are published.
     Raises:
-        ProgramError: a carried state is not an input or not an output of the step.
+        ProgramError: a carried state is not an input or not an output of the step, or the name or title could
+            not stand in source code.
     """
 
     name: str
@@ -30,6 +31,10 @@ class Cell:
     source: str
 
     def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ProgramError(f"a cell cannot be called {self.name!r}: expected letters, digits and _")
+        if not self.title.isprintable() or set(self.title) & set('"\\'):
+            raise ProgramError(f"cell {self.name}: expected a title on one line, no quotes, no backslashes")
         for entering, leaving in self.carry:
             if entering not in self.step.inputs:
                 raise ProgramError(f"cell {self.name}: state {entering} never enters the step")

@@ -124,3 +124,15 @@ def test_a_mean_has_the_shape_of_its_source():
     assert program.shapes[u] == vector("H")
     with pytest.raises(ProgramError, match="u = mean w"):
         Program({w: matrix("H", "I")}, (Mean(u, w),), (u,))
+
+
+@pytest.mark.parametrize("name", ["a-b", "", "x; import os", "../up"])
+def test_a_cell_is_called_by_an_identifier(name):
+    with pytest.raises(ProgramError, match="a cell cannot be called"):
+        Cell(name, "title", Program({v: vector("H")}, (Pointwise(u, v),), (u,)), ((v, u),), "")
+
+
+@pytest.mark.parametrize("title", ['"""\nimport os', "two\nlines", "back\\slash", 'a "quote"'])
+def test_a_title_cannot_leave_its_docstring(title):
+    with pytest.raises(ProgramError, match="title on one line"):
+        Cell("cell", title, Program({v: vector("H")}, (Pointwise(u, v),), (u,)), ((v, u),), "")
