@@ -8,7 +8,7 @@ import click
 
 from symgru import __version__
 
-COMMANDS = ("derive", "prove", "demo", "backends")
+COMMANDS = ("derive", "prove", "rocq", "demo", "backends")
 
 
 class _Commands(click.Group):
@@ -20,7 +20,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"{__name__}.{cmd_name}").command
+        command: click.Command = import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
         return command
 
 

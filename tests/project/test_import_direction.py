@@ -13,6 +13,7 @@ SYMBOLIC = {
     "equations",
     "derivation",
     "proof",
+    "rocq",
     "lowering",
     "documents",
 }
@@ -22,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "equations": set(),
     "derivation": {"equations"},
     "proof": {"equations", "derivation"},
+    "rocq": {"equations", "derivation", "proof"},
     "lowering": {"equations", "derivation"},
     "documents": {"equations", "derivation", "proof", "lowering"},
     "kernels": set(),
