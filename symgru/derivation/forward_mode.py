@@ -47,7 +47,8 @@ def _tangent_statement(
                 for v in partials.variables(statement)
                 if v in moving
             ]
-            return Pointwise(target, sp.Add(*terms)) if terms else None
+            tangent_ = sp.Add(*terms)
+            return Pointwise(target, tangent_) if tangent_ != 0 else None  # zero: such as that of step
         case Contract():
             products = []
             for term in statement.terms:

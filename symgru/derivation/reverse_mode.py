@@ -71,7 +71,9 @@ class _Adjoint:
             case Pointwise():
                 bar = self._total(statement.target)
                 for variable in self._partials.variables(statement):
-                    self._expressions[variable].append(bar * self._partials.derivative(statement, variable))
+                    derivative = self._partials.derivative(statement, variable)
+                    if derivative != 0:  # such as that of step
+                        self._expressions[variable].append(bar * derivative)
             case Contract():
                 bar = self._total(statement.target)
                 for term in statement.terms:

@@ -9,9 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symgru.derivation import forward, jvp, vjp
+from symgru.derivation import cotangent, forward, jvp, tangent, vjp
 from symgru.derivation.partials import Partials
 from symgru.equations import (
+    CellBuilder,
     Contract,
     Outer,
     Pointwise,
@@ -24,6 +25,8 @@ from symgru.equations import (
     gru,
     matrix,
     sigmoid,
+    step,
+    tanh,
     vector,
     with_lengths,
 )
@@ -259,3 +262,16 @@ def test_a_wrong_adjoint_of_each_statement_is_caught():
 
         with pytest.raises(AssertionError, match="dot-product test"):
             assert_dot_product(lambda d: _sample_jvp(point, d), bad_vjp, tangents, outputs)
+
+
+def test_what_has_no_slope_gets_no_cotangent():
+    """A value that feeds step alone does not move the output."""
+    builder = CellBuilder("stepped")
+    h, b = builder.state("h", "H"), builder.bias("b", "H")
+    builder.update(h, step(b + h) * tanh(h))
+    cell = builder.build()
+    program = vjp(cell.step)
+    assert cotangent(b) not in program.outputs
+    assert cotangent(h) in program.outputs
+    written = {s.target for s in jvp(cell.step)}
+    assert tangent(cell.step.statements[0].target) not in written
