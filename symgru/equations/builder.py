@@ -2,29 +2,34 @@
 
     cell = CellBuilder("mgu", "minimal gated unit", source="Zhou et al. 2016, arXiv:1603.09420")
     x, h = cell.input("x", "I"), cell.state("h", "H")
-    W_f, U_f, b_f = cell.weight("W_f", "H", "I"), cell.weight("U_f", "H", "H"), cell.bias("b_f", "H")
-    W, U, b = cell.weight("W", "H", "I"), cell.weight("U", "H", "H"), cell.bias("b", "H")
+    W_f, W_n = cell.weights("W_f W_n", "H", "I")
+    U_f, U_n = cell.weights("U_f U_n", "H", "H")
+    b_f, b_n = cell.biases("b_f b_n", "H")
     f = cell.let("forget_gate", sigmoid(W_f @ x + U_f @ h + b_f))
-    n = cell.let("candidate", tanh(W @ x + U @ (f * h) + b))
+    n = cell.let("candidate", tanh(W_n @ x + U_n @ (f * h) + b_n))
     cell.update(h, (1 - f) * h + f * n)
     mgu = cell.build()
 
 A symbol is one unit of a vector, so products are unit by unit; `W @ v` and `mean(v)` run over units. Every
 matrix product, every mean and every argument of a function becomes a statement of its own, named after what
 it is part of: forget_gate_from_x, forget_gate_preactivation. So derivatives are written in the gates.
+
+Every method raises `ProgramError` at the line that is wrong; the message names the cell and the statement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
+from typing import NoReturn
 
 import sympy as sp
 
 from symgru.equations.cell import Cell
 from symgru.equations.functions import rsqrt, select
 from symgru.equations.program import (
+    NAME,
     Contract,
     Mean,
     Pointwise,
@@ -70,6 +75,8 @@ class Weight:
         return Weight(self.symbol, not self.transposed)
 
     def __matmul__(self, operand: sp.Expr) -> sp.Expr:
+        if not isinstance(operand, sp.Expr):  # SymPy would read a text as code
+            raise ProgramError(f"{self.symbol} @ {operand!r}: expected an expression of a cell's symbols")
         return (TransposedProduct if self.transposed else MatrixProduct)(self.symbol, operand)
 
 
@@ -83,11 +90,16 @@ class CellBuilder:
         name: Identifier of the cell.
         title: One line for documents; the name if empty.
         source: Where the equations are published.
+    Raises:
+        ProgramError: the name is no identifier.
     """
 
     def __init__(self, name: str, title: str = "", source: str = ""):
+        if not NAME.fullmatch(name):
+            raise ProgramError(f"{name!r} cannot name a cell: expected letters, digits and _")
         self._name, self._title, self._source = name, title or name, source
         self._inputs: dict[sp.Symbol, Shape] = {}
+        self._shapes: Mapping[sp.Symbol, Shape] = {}
         self._statements: list[Statement] = []
         self._leaving: dict[sp.Symbol, sp.Symbol] = {}
         self._taken: set[str] = set()
@@ -111,9 +123,17 @@ class CellBuilder:
         """A matrix, [rows, columns]."""
         return Weight(self._declare(name, matrix(rows, columns)))
 
+    def weights(self, names: str, rows: str, columns: str) -> list[Weight]:
+        """Matrices of one shape, [rows, columns]; names with spaces between them."""
+        return [self.weight(name, rows, columns) for name in names.split()]
+
     def bias(self, name: str, axis: str) -> sp.Symbol:
         """A parameter for each unit, [axis]."""
         return self._declare(name, bias(axis))
+
+    def biases(self, names: str, axis: str) -> list[sp.Symbol]:
+        """Parameters for each unit, [axis]; names with spaces between them."""
+        return [self.bias(name, axis) for name in names.split()]
 
     def let(self, name: str, expression: sp.Expr) -> sp.Symbol:
         """Name the value of an expression.
@@ -131,7 +151,7 @@ class CellBuilder:
         """
         if state not in self._leaving:
             known = ", ".join(map(str, self._leaving)) or "none"
-            raise ProgramError(f"cell {self._name}: {state} is no state; states are {known}")
+            self._refuse(f"{state} is no state; states are {known}")
         return self._write(self._leaving[state], expression)
 
     def layer_norm(
@@ -144,45 +164,73 @@ class CellBuilder:
             vectors: One or several.
             epsilon: ε > 0, exact.
             centre: Subtract the mean; False is root mean square normalisation.
+        Raises:
+            ProgramError: epsilon is a float or not positive.
         Source: Ba et al. 2016, arXiv:1607.06450, eq. 4; Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4.
         """
+        if not isinstance(epsilon, sp.Rational) or epsilon <= 0:
+            self._refuse(f"{name} needs a positive sympy.Rational as epsilon, got {epsilon!r}")
         ending = [""] if len(vectors) == 1 else [f"_{i + 1}" for i in range(len(vectors))]
-        parts = [self.let(f"{name}_raw{e}", v) for e, v in zip(ending, vectors, strict=True)]
+        parts = [
+            v if v.is_Symbol else self.let(f"{name}_raw{e}", v) for e, v in zip(ending, vectors, strict=True)
+        ]
         if centre:
-            middle = self.let(f"{name}_mean", sp.Add(*map(mean, parts)) / len(parts))
+            middle = self.let(f"{name}_centre", mean(sp.Add(*parts) / len(parts)))
             parts = [self.let(f"{name}_centred{e}", v - middle) for e, v in zip(ending, parts, strict=True)]
-        spread = sp.Add(*(mean(v**2) for v in parts)) / len(parts)
-        scale = self.let(f"{name}_scale", rsqrt(spread + sp.Rational(epsilon)))
+        spread = mean(sp.Add(*(v**2 for v in parts)) / len(parts))
+        scale = self.let(f"{name}_scale", rsqrt(spread + epsilon))
         return [self.let(f"{name}{e}", v * scale) for e, v in zip(ending, parts, strict=True)]
 
     def build(self) -> Cell:
         """The cell.
 
         Raises:
-            ProgramError: it is not well formed; the message names the statement.
+            ProgramError: a state is never updated, there is none, or a mask is read as a number.
         """
         missing = [str(s) for s, leaving in self._leaving.items() if str(leaving) not in self._taken]
-        if missing:
-            raise ProgramError(f"cell {self._name}: state {', '.join(missing)} is never updated")
+        if missing or not self._leaving:
+            self._refuse(f"state {', '.join(missing)} is never updated" if missing else "there is no state")
         outputs = tuple(self._leaving.values())
-        step = Program(self._inputs, tuple(self._statements), outputs)
+        step = self._checked(self._inputs, tuple(self._statements), outputs)
         return Cell(self._name, self._title, step, tuple(self._leaving.items()), self._source)
 
     def _declare(self, name: str, shape: Shape) -> sp.Symbol:
         symbol = _symbol(name)
         self._check_free(symbol)
+        self._checked({symbol: shape}, (), ())
         self._taken.add(name)
         self._inputs[symbol] = shape
+        self._shapes = {**self._shapes, symbol: shape}
         return symbol
 
     def _write(self, target: sp.Symbol, expression: sp.Expr) -> sp.Symbol:
         self._check_free(target)
         if not isinstance(expression, sp.Expr):
-            raise ProgramError(
-                f"cell {self._name}: {target} is to be an expression of its symbols, got {expression!r}"
-            )
+            self._refuse(f"{target} is to be an expression of its symbols, got {expression!r}")
+        self._check_readable(target, expression)
         self._taken.add(str(target))  # from here on, also for the parts of its own expression
         return self._append(target, self._split(expression, str(target), top=True))
+
+    def _check_readable(self, target: sp.Symbol, expression: sp.Expr) -> None:
+        """What a program would refuse too, in the words of who writes a cell."""
+        floats = sorted(map(str, expression.atoms(sp.Float)))
+        if floats:
+            self._refuse(
+                f"'{target} = {expression}' has the float {', '.join(floats)}; "
+                "numbers are exact here, such as sympy.Rational(1, 2)"
+            )
+        for choice in sorted(expression.atoms(select), key=str):
+            if choice.args[0] not in self._inputs:
+                self._refuse(
+                    f"'{target} = {expression}' chooses by {choice.args[0]}, expected a mask among the inputs"
+                )
+        for symbol in sorted(expression.free_symbols - self._shapes.keys(), key=str):
+            why = (
+                "another symbol than the cell's of that name"
+                if str(symbol) in self._taken
+                else "which nothing before it defines"
+            )
+            self._refuse(f"'{target} = {expression}' reads {symbol}, {why}")
 
     def _split(self, node: sp.Expr, name: str, *, top: bool = False) -> sp.Expr:
         """The expression of one unit that is left when what needs statements of its own has them.
@@ -196,7 +244,8 @@ class CellBuilder:
             return node
         if isinstance(node, _OVER_UNITS):
             operand = self._named(node.args[-1], name, "operand")
-            return self._value(node.func(*node.args[:-1], operand), f"{name}_{_origin(node, operand)}", top)
+            value = node.func(*node.args[:-1], operand)
+            return self._value(value, f"{name}_{_origin(node, str(operand).removeprefix(f'{name}_'))}", top)
         if isinstance(node, sp.Function) and not isinstance(node, select):
             arguments = (self._named(a, name, "preactivation") for a in node.args)
             return self._value(node.func(*arguments), f"{name}_{node.func.__name__}", top)
@@ -226,15 +275,31 @@ class CellBuilder:
             case _:
                 statement = Pointwise(target, expression)
         self._statements.append(statement)
+        self._shapes = self._checked(self._shapes, (statement,), ()).shapes
         self._computed.setdefault(expression, target)
         return target
 
     def _check_free(self, symbol: sp.Symbol) -> None:
         if str(symbol) in self._taken:
-            raise ProgramError(f"cell {self._name}: there is a {symbol} already")
+            self._refuse(f"there is a {symbol} already")
+
+    def _checked(
+        self,
+        inputs: Mapping[sp.Symbol, Shape],
+        statements: tuple[Statement, ...],
+        outputs: tuple[sp.Symbol, ...],
+    ) -> Program:
+        """The program; what it refuses, it refuses with the name of the cell."""
+        try:
+            return Program(inputs, statements, outputs)
+        except ProgramError as error:
+            self._refuse(str(error))
+
+    def _refuse(self, complaint: str) -> NoReturn:
+        raise ProgramError(f"cell {self._name}: {complaint}")
 
 
-def _origin(node: sp.Expr, operand: sp.Symbol) -> str:
+def _origin(node: sp.Expr, operand: str) -> str:
     return "mean" if isinstance(node, mean) else f"from_{operand}"
 
 

@@ -20,6 +20,7 @@ import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -72,7 +73,7 @@ class Pointwise:
     target: sp.Symbol
     expression: sp.Expr
 
-    @property
+    @cached_property
     def reads(self) -> frozenset[sp.Symbol]:
         """The symbols on the right-hand side."""
         return frozenset(self.expression.free_symbols)
@@ -108,7 +109,7 @@ class Contract:
     target: sp.Symbol
     terms: tuple[Product, ...]
 
-    @property
+    @cached_property
     def reads(self) -> frozenset[sp.Symbol]:
         """The symbols on the right-hand side."""
         return frozenset(s for term in self.terms for s in (term.matrix, term.vector))
@@ -128,7 +129,7 @@ class Mean:
     target: sp.Symbol
     source: sp.Symbol
 
-    @property
+    @cached_property
     def reads(self) -> frozenset[sp.Symbol]:
         """The symbols on the right-hand side."""
         return frozenset((self.source,))
@@ -148,7 +149,7 @@ class Outer:
     target: sp.Symbol
     terms: tuple[tuple[sp.Symbol, sp.Symbol], ...]
 
-    @property
+    @cached_property
     def reads(self) -> frozenset[sp.Symbol]:
         """The symbols on the right-hand side."""
         return frozenset(s for term in self.terms for s in term)
@@ -168,7 +169,7 @@ class Sum:
     target: sp.Symbol
     terms: tuple[sp.Symbol, ...]
 
-    @property
+    @cached_property
     def reads(self) -> frozenset[sp.Symbol]:
         """The symbols on the right-hand side."""
         return frozenset(self.terms)
@@ -207,14 +208,14 @@ class Program:
         shapes, sums = dict(self.inputs), set[sp.Symbol]()
         _check_names((*self.inputs, *(s.target for s in self.statements)))
         for statement in self.statements:
-            missing = sorted(map(str, statement.reads - shapes.keys()))
+            missing = sorted(s.name for s in statement.reads - shapes.keys())
             if missing:
                 raise ProgramError(
                     f"'{statement}' reads {', '.join(missing)}, which nothing before it defines"
                 )
             if statement.target in shapes:
                 raise ProgramError(f"'{statement}' defines {statement.target} a second time")
-            for symbol in sorted(statement.reads & sums, key=str):
+            for symbol in sorted(statement.reads & sums, key=_name):
                 raise ProgramError(
                     f"'{statement}' reads {symbol}, a sum over time and batch, which no step knows"
                 )
@@ -227,6 +228,23 @@ class Program:
             raise ProgramError(f"output {', '.join(unwritten)} is never written")
         object.__setattr__(self, "inputs", MappingProxyType(dict(self.inputs)))
         object.__setattr__(self, "shapes", MappingProxyType(shapes))
+
+    # The order of inputs counts: derivatives have outputs in that order. The hash is computed once, because
+    # derivatives and schedules are cached by the program that they are of.
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Program) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _key(self) -> tuple[object, ...]:
+        return tuple(self.inputs.items()), self.statements, self.outputs
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self._key)
 
     @property
     def vectors(self) -> tuple[sp.Symbol, ...]:
@@ -257,10 +275,14 @@ class Program:
         return iter(self.statements)
 
 
+def _name(symbol: sp.Symbol) -> str:
+    return str(symbol.name)
+
+
 def _check_names(symbols: Iterable[sp.Symbol]) -> None:
     named: dict[str, sp.Symbol] = {}
     for symbol in symbols:
-        name = str(symbol)
+        name = symbol.name
         if not NAME.fullmatch(name) or keyword.iskeyword(name):
             raise ProgramError(f"{name!r} cannot be a name: expected letters, digits and _, and no keyword")
         if named.setdefault(name, symbol) != symbol:
@@ -288,8 +310,9 @@ def _target_shape(statement: Statement, shapes: Mapping[sp.Symbol, Shape]) -> Sh
 
 
 def _pointwise_shape(statement: Pointwise, shapes: Mapping[sp.Symbol, Shape]) -> Shape:
-    for node in sp.preorder_traversal(statement.expression):
-        _check_node(statement, node)
+    complaint = _unknown_node(statement.expression)
+    if complaint:
+        raise ProgramError(f"'{statement}' {complaint}")
     axes = set()
     for symbol in statement.reads:
         if len(shapes[symbol].axes) != 1:
@@ -298,34 +321,41 @@ def _pointwise_shape(statement: Pointwise, shapes: Mapping[sp.Symbol, Shape]) ->
     return vector(_single(axes, statement, "values on different axes"))
 
 
-def _check_node(statement: Statement, node: sp.Basic) -> None:
-    """Exact numbers, sums, products, whole powers and the known functions: all of them defined everywhere."""
-    if isinstance(node, sp.Function) and not isinstance(node, KNOWN_FUNCTIONS):
-        known = ", ".join(sorted(f.__name__ for f in KNOWN_FUNCTIONS))
-        raise ProgramError(f"'{statement}' uses the unknown function {node.func}; known are {known}")
-    if not isinstance(node, (*KNOWN_NODES, *KNOWN_FUNCTIONS)):
-        known = ", ".join(sorted(n.__name__ for n in KNOWN_NODES))
-        raise ProgramError(f"'{statement}' has {type(node).__name__}, which is not one of {known}")
-    if isinstance(node, sp.Pow) and not (node.exp.is_Integer and node.exp >= 2):
-        raise ProgramError(f"'{statement}' has the power {node}, expected a whole exponent of 2 or more")
+@lru_cache(maxsize=4096)  # derived programs repeat the statements of what they are derived from
+def _unknown_node(expression: sp.Expr) -> str:
+    """Exact numbers, sums, products, whole powers and the known functions: else a complaint."""
+    for node in sp.preorder_traversal(expression):
+        if isinstance(node, sp.Function) and not isinstance(node, KNOWN_FUNCTIONS):
+            known = ", ".join(sorted(f.__name__ for f in KNOWN_FUNCTIONS))
+            return f"uses the unknown function {node.func}; known are {known}"
+        if not isinstance(node, (*KNOWN_NODES, *KNOWN_FUNCTIONS)):
+            known = ", ".join(sorted(n.__name__ for n in KNOWN_NODES))
+            return f"has {type(node).__name__}, which is not one of {known}"
+        if isinstance(node, sp.Pow) and not (node.exp.is_Integer and node.exp >= 2):
+            return f"has the power {node}, expected a whole exponent of 2 or more"
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def _choices(expression: sp.Expr) -> frozenset[sp.Expr]:
+    """What the expression chooses by."""
+    return frozenset(node.args[0] for node in expression.atoms(select))
 
 
 def _check_masks(inputs: Mapping[sp.Symbol, Shape], statements: Iterable[Statement]) -> None:
     """A mask is an input, true or false, and serves nothing but choices, so that it needs no derivative."""
-    masks: set[sp.Symbol] = set()
+    masks: set[sp.Expr] = set()
     for statement in statements:
-        for node in statement.expression.atoms(select) if isinstance(statement, Pointwise) else ():
-            if node.args[0] not in inputs:
-                raise ProgramError(
-                    f"'{statement}' chooses by {node.args[0]}, expected a mask among the inputs"
-                )
-            masks.add(node.args[0])
+        for mask in _choices(statement.expression) if isinstance(statement, Pointwise) else ():
+            if mask not in inputs:
+                raise ProgramError(f"'{statement}' chooses by {mask}, expected a mask among the inputs")
+            masks.add(mask)
     for statement in statements:
-        numbers = statement.reads
-        if isinstance(statement, Pointwise):
+        suspects = masks & statement.reads
+        if suspects and isinstance(statement, Pointwise):
             bare = statement.expression.replace(select, lambda _, chosen, otherwise: chosen + otherwise)
-            numbers = bare.free_symbols
-        for mask in sorted(masks & numbers, key=str):
+            suspects &= bare.free_symbols
+        for mask in sorted(suspects, key=_name):
             raise ProgramError(f"'{statement}' reads the mask {mask} as a number")
 
 

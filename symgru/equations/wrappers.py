@@ -3,11 +3,14 @@
 with_lengths   sequences of different lengths   h_t = h̃_t where the step is valid, else h_{t−1}
 with_resets    new episodes in a sequence       h_{t−1} is replaced where a step starts one
 with_zoneout   zoneout                          h_t = h_{t−1} in the units that are zoned out, else h̃_t
+
+A wrapper sees the cell inside it as one step, so their order has a meaning. The customary one, in which a
+replaced state is what zoneout and lengths keep, is with_resets(with_lengths(with_zoneout(cell))).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import chain, count
 
@@ -27,6 +30,9 @@ def with_lengths(cell: Cell) -> Cell:
         h_t = h̃_t where step t belongs to the sequence, else h_{t-1}
 
     `valid` [T, B, H] is a mask that broadcasts over the units.
+
+    Raises:
+        ProgramError: the states have different axes, or the cell has a `valid` already.
     """
     masks = {VALID: _one_axis(cell, "with_lengths")}
     return _with_update(
@@ -45,8 +51,10 @@ def with_resets(cell: Cell, *, shared: bool = False) -> Cell:
     Args:
         cell: What is wrapped.
         shared: The given states are parameters [H], the same at every restart; else vectors [T, B, H].
+    Raises:
+        ProgramError: the states have different axes, or the cell has a symbol of one of these names already.
     """
-    inputs = dict(cell.step.inputs) | {RESTART: _one_axis(cell, "with_resets")}
+    inputs = {RESTART: _one_axis(cell, "with_resets")}
     continued: dict[sp.Symbol, sp.Symbol] = {}
     selections = []
     for entering, _ in cell.carry:
@@ -56,7 +64,7 @@ def with_resets(cell: Cell, *, shared: bool = False) -> Cell:
         continued[entering] = resumed
         selections.append(Pointwise(resumed, select(RESTART, given, entering)))
     statements = (*selections, *(_reading(s, continued) for s in cell.step))
-    step = Program(inputs, statements, cell.step.outputs)
+    step = Program(_with_inputs(cell, inputs), statements, cell.step.outputs)
     return replace(cell, name=f"{cell.name}_resets", title=f"{cell.title}, with resets", step=step)
 
 
@@ -71,15 +79,16 @@ def with_zoneout(cell: Cell, rate: sp.Rational | None = None) -> Cell:
         rate: p, exact, for inference. None for training: the mask of a state h_new is an input
             zoneout_h_new [T, B, H].
     Raises:
-        ProgramError: the rate is not between 0 and 1.
+        ProgramError: the rate is a float or not between 0 and 1, or the cell has such a mask already.
     Source: Krueger et al. 2016, arXiv:1606.01305, eq. 1 and section 3.1.
     """
     if rate is not None:
-        exact = sp.Rational(rate)
-        if not 0 <= exact <= 1:
-            raise ProgramError(f"zoneout keeps a state with a rate from 0 to 1, got {rate}")
+        if not isinstance(rate, sp.Rational) or not 0 <= rate <= 1:
+            raise ProgramError(
+                f"zoneout keeps a state with a rate from 0 to 1, a sympy.Rational, got {rate!r}"
+            )
         return _with_update(
-            cell, {}, lambda h, old: exact * old + (1 - exact) * h, "zoneout", f"zoneout at rate {exact}"
+            cell, {}, lambda h, old: rate * old + (1 - rate) * h, "zoneout", f"zoneout at rate {rate}"
         )
     masks = {_symbol(f"zoneout_{leaving}"): cell.step.shapes[leaving] for _, leaving in cell.carry}
     per_state = dict(zip((entering for entering, _ in cell.carry), masks, strict=True))
@@ -93,18 +102,27 @@ def _with_update(
     suffix: str,
     title: str,
 ) -> Cell:
-    """The cell in which what it computes is a proposal, and `update(proposal, old state)` the new state."""
+    """The cell in which what it computes is a proposal, and `update(proposal, old state)` the new state.
+
+    What else the step reads is the proposal: in an LSTM, h reads the new cell state before zoneout.
+    """
     taken = {str(s) for s in cell.step.shapes}
-    statements = list(cell.step.statements)
-    for entering, leaving in cell.carry:
-        proposed = _symbol(_fresh(f"{leaving}_proposed", taken))
-        position = next(i for i, s in enumerate(statements) if s.target == leaving)
-        statements[position : position + 1] = [
-            replace(statements[position], target=proposed),
-            Pointwise(leaving, update(proposed, entering)),
-        ]
-    step = Program(dict(cell.step.inputs) | masks, tuple(statements), cell.step.outputs)
+    proposed = {leaving: _symbol(_fresh(f"{leaving}_proposed", taken)) for _, leaving in cell.carry}
+    names = {s: proposed.get(s, s) for s in cell.step.shapes}
+    statements = [statement.renamed(names) for statement in cell.step]
+    statements += [
+        Pointwise(leaving, update(proposed[leaving], entering)) for entering, leaving in cell.carry
+    ]
+    step = Program(_with_inputs(cell, masks), tuple(statements), cell.step.outputs)
     return replace(cell, name=f"{cell.name}_{suffix}", title=f"{cell.title}, {title}", step=step)
+
+
+def _with_inputs(cell: Cell, added: Mapping[sp.Symbol, Shape]) -> dict[sp.Symbol, Shape]:
+    taken = {str(s) for s in cell.step.shapes}
+    for symbol in added:
+        if str(symbol) in taken:
+            raise ProgramError(f"cell {cell.name} has a {symbol} already, so no wrapper can add one")
+    return {**cell.step.inputs, **added}
 
 
 def _one_axis(cell: Cell, wrapper: str) -> Shape:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+
+import sympy as sp
 
 from symgru.derivation.forward_mode import PREFIX as TANGENT
 from symgru.derivation.reverse_mode import PREFIX as COTANGENT
@@ -27,19 +30,20 @@ class Layout:
 
     stacks: Mapping[str, tuple[str, ...]]
 
-    def block(self, symbol: object) -> Block | None:
-        """Where the symbol is stored, or None if it is a tensor of its own."""
-        name = str(symbol)
-        for prefix in ("", COTANGENT, TANGENT):
-            if not name.startswith(prefix):
-                continue
-            for stack, members in self.stacks.items():
-                if name.removeprefix(prefix) in members:
-                    index = members.index(name.removeprefix(prefix))
-                    return Block(f"{prefix}{stack}", index, len(members))
-        return None
+    @cached_property
+    def _blocks(self) -> dict[str, Block]:
+        return {
+            f"{prefix}{member}": Block(f"{prefix}{stack}", index, len(members))
+            for prefix in ("", COTANGENT, TANGENT)
+            for stack, members in self.stacks.items()
+            for index, member in enumerate(members)
+        }
 
-    def tensor(self, symbol: object) -> str:
+    def block(self, symbol: sp.Symbol | str) -> Block | None:
+        """Where the symbol is stored, or None if it is a tensor of its own."""
+        return self._blocks.get(symbol if isinstance(symbol, str) else symbol.name)
+
+    def tensor(self, symbol: sp.Symbol | str) -> str:
         """The name of the tensor that holds the symbol."""
         block = self.block(symbol)
         return block.stack if block else str(symbol)

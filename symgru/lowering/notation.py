@@ -142,7 +142,10 @@ class Notation:
             return glyph
         coefficient = re.fullmatch(r"(.+?)_per_(?!step)(.+?)(?:_(\d+))?", name)
         if coefficient:
-            return Coefficient(coefficient[1], coefficient[2], coefficient[3] or "")
+            target, source, number = coefficient[1], coefficient[2], coefficient[3] or ""
+            whole = f"{source}_{number}"  # a value may have a number of its own
+            own = whole.removeprefix(COTANGENT).removeprefix(TANGENT) in self.table
+            return Coefficient(target, whole) if own else Coefficient(target, source, number)
         for mark in (COTANGENT, TANGENT):
             if name.startswith(mark):
                 return Marked(mark, name.removeprefix(mark))
@@ -163,7 +166,9 @@ class Notation:
             stem = self._glyph(name.removesuffix(f"_{suffix}")) if name.endswith(f"_{suffix}") else None
             if stem is not None:
                 return replace(stem, superscript=(*stem.superscript, superscript))
-        return None
+        numbered = re.fullmatch(r"(.+)_(\d+)", name)
+        stem = self._glyph(numbered[1]) if numbered else None
+        return replace(stem, superscript=(*stem.superscript, numbered[2])) if numbered and stem else None
 
 
 #: The notation of the GRU.

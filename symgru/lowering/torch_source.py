@@ -11,6 +11,7 @@ import sympy as sp
 from symgru.derivation import Schedule
 from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum
 from symgru.lowering.layout import Layout
+from symgru.lowering.names import check_torch_names
 from symgru.lowering.printers import LoweringError, TorchPrinter
 from symgru.lowering.wrap import tuple_source, wrapped
 
@@ -55,8 +56,13 @@ def torch_function(
     writes: Iterable[sp.Symbol],
     layout: Layout,
 ) -> Function:
-    """A Python function of tensors; reads and writes are in terms of the stacked tensors of the layout."""
-    writes = tuple(writes)
+    """A Python function of tensors; reads and writes are in terms of the stacked tensors of the layout.
+
+    Raises:
+        LoweringError: an expression without code, or a symbol with a name that the source needs itself.
+    """
+    reads, writes = tuple(reads), tuple(writes)
+    check_torch_names((*reads, *writes, *(s for line in statements for s in (line.target, *line.reads))))
     body = _Body(layout)
     body.unpack_biases(statements)
     for statement in _grouped(statements, layout):
@@ -73,7 +79,11 @@ def torch_function(
 
 
 def torch_functions(name: str, schedule: Schedule, layout: Layout) -> tuple[Function, Function, Function]:
-    """The phases before, inside and after the loop of one pass."""
+    """The phases before, inside and after the loop of one pass.
+
+    Raises:
+        LoweringError: see `torch_function`; or the cell has no input.
+    """
     step = schedule.loop.step
     entering = [entering for entering, _ in schedule.loop.carry]
     leaving = [leaving for _, leaving in schedule.loop.carry]
@@ -81,7 +91,9 @@ def torch_functions(name: str, schedule: Schedule, layout: Layout) -> tuple[Func
     later = {s for statement in (*schedule.inside, *schedule.after) for s in statement.reads} | set(
         step.outputs
     )
-    sequence = next(s for s in step.vectors if s not in schedule.loop.carried)
+    sequence = next((s for s in step.vectors if s not in schedule.loop.carried), None)
+    if sequence is None:
+        raise LoweringError(f"{schedule.loop.name} reads no sequence, so nothing says how many steps it has")
     spread = _spread(schedule.before, step.parameters, sequence)
     before = torch_function(
         f"{name}_before",

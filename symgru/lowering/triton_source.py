@@ -17,6 +17,7 @@ import sympy as sp
 
 from symgru.derivation import Schedule
 from symgru.equations import Contract, Pointwise, Statement
+from symgru.lowering.names import check_triton_names
 from symgru.lowering.printers import TritonPrinter
 from symgru.lowering.torch_source import Function
 from symgru.lowering.wrap import tuple_source, wrapped
@@ -59,6 +60,7 @@ def _stage_function(
     computed = read - sequences - parameters
     reads = tuple(str(s) for group in (sequences, parameters, computed) for s in sorted(group, key=str))
     writes = tuple(str(s.target) for s in statements if s.target in wanted)
+    check_triton_names((*reads, *(s.target for s in statements)))
     source = [
         "@triton.jit",
         wrapped(f"def {name}(", reads, "):"),

@@ -13,7 +13,7 @@ from symgru.equations import Cell
 from symgru.kernels.passes import Pass
 from symgru.kernels.scan import scan
 from symgru.lowering.layout import TORCH_GRU, Layout
-from symgru.testing.loops import Differentiable, Sizes, draw
+from symgru.testing.loops import Differentiable, Sizes, draw, masks
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Tensors = dict[str, torch.Tensor]
@@ -77,28 +77,26 @@ def assert_emitted_agrees(
 def _problems(cell: Cell, sizes: Sizes, seed: int, layout: Layout) -> Iterator[tuple[str, Tensors, Tensors]]:
     """For each pass its name, what it is given, and what has to come out."""
     oracle, point = Differentiable(cell), draw(cell, sizes, seed)
-    states = oracle.states(point)["h_new"]
-    values = stacked(point, layout)
-    yield "forward", dict(values), {"h_new": torch.from_numpy(states)}
+    states, values = oracle.states(point), stacked(point, layout)
+    yield "forward", dict(values), stacked(states, layout)
 
-    linearised = values | {"h_prev": torch.from_numpy(np.concatenate((point["h_prev"][None], states[:-1])))}
-    cotangent = np.asarray(np.random.default_rng(seed + 2).standard_normal(states.shape))
-    arriving = {
-        "d_h_new_output": torch.from_numpy(cotangent),
-        "d_h_new_carried": torch.zeros_like(values["h_prev"]),
+    first = {str(entering): point[str(entering)] for entering, _ in cell.carry}
+    linearised = values | stacked(oracle.linearisation_point(point), layout)
+    rng = np.random.default_rng(seed + 2)
+    cotangents = {name: np.asarray(rng.standard_normal(state.shape)) for name, state in states.items()}
+    arriving = {f"d_{name}_output": c for name, c in cotangents.items()}
+    arriving |= {
+        f"d_{leaving}_carried": np.zeros_like(first[str(entering)]) for entering, leaving in cell.carry
     }
-    gradients = oracle.vjp(point, {"h_new": cotangent})
-    expected = stacked({f"d_{name}": g for name, g in gradients.items() if name != "h_prev"}, layout)
-    yield (
-        "backward",
-        linearised | arriving,
-        expected | {"d_h_prev_last": torch.from_numpy(gradients["h_prev"])},
-    )
+    gradients = oracle.vjp(point, cotangents)
+    expected = {f"d_{name}_last" if name in first else f"d_{name}": g for name, g in gradients.items()}
+    yield "backward", linearised | stacked(arriving, layout), stacked(expected, layout)
 
-    tangents = {name: t for name, t in draw(cell, sizes, seed + 1).items() if name != "valid"}
+    constant = {str(mask) for mask in masks(cell)}
+    tangents = {name: t for name, t in draw(cell, sizes, seed + 1).items() if name not in constant}
     moving = stacked({f"tangent_{name}": t for name, t in tangents.items()}, layout)
-    tangent = torch.from_numpy(oracle.jvp(point, tangents)["h_new"])
-    yield "tangent", linearised | moving, {"tangent_h_new": tangent}
+    moved = {f"tangent_{name}": t for name, t in oracle.jvp(point, tangents).items()}
+    yield "tangent", linearised | moving, stacked(moved, layout)
 
 
 def _compare(name: str, found: Tensors, expected: Tensors, tolerance: float) -> None:

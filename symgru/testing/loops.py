@@ -83,7 +83,7 @@ class Differentiable:
         results = evaluate_loop(self.forward, point)
         return {leaving: results[leaving] for _, leaving in self._carry}
 
-    def _linearisation_point(self, point: Point) -> dict[str, Array]:
+    def linearisation_point(self, point: Point) -> dict[str, Array]:
         """The inputs with the states that enter each step in place of the first ones."""
         states = self.states(point)
         return {**point} | {
@@ -93,13 +93,13 @@ class Differentiable:
 
     def jvp(self, point: Point, tangents: Point) -> dict[str, Array]:
         """Tangents of the states for tangents of the inputs; both under the names of their primals."""
-        values = self._linearisation_point(point) | {f"tangent_{n}": t for n, t in tangents.items()}
+        values = self.linearisation_point(point) | {f"tangent_{n}": t for n, t in tangents.items()}
         results = evaluate_loop(self.tangent, values)
         return {leaving: results[f"tangent_{leaving}"] for _, leaving in self._carry}
 
     def vjp(self, point: Point, cotangents: Point) -> dict[str, Array]:
         """Cotangents of the inputs for cotangents of the states; both under the names of their primals."""
-        values = self._linearisation_point(point)
+        values = self.linearisation_point(point)
         for entering, leaving in self._carry:
             values[f"d_{leaving}_output"] = cotangents[leaving]
             values[f"d_{leaving}_carried"] = np.zeros_like(point[entering])

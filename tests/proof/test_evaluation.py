@@ -10,7 +10,7 @@ from symgru.equations import VALID, Polarity, Reset, gru, with_lengths
 from symgru.lowering.evaluate import evaluate as on_arrays
 from symgru.proof import Arithmetic, evaluate
 
-FLOAT = Arithmetic(float, lambda a: 1 / (1 + math.exp(-a)), math.tanh)
+FLOAT = Arithmetic(float, {"sigmoid": lambda a: 1 / (1 + math.exp(-a)), "tanh": math.tanh})
 SIZES = {"I": 3, "H": 2}
 
 

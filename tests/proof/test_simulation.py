@@ -39,7 +39,7 @@ from symgru.proof import (
 )
 from symgru.proof.polarity import mirrored_gradients, published
 
-FLOAT = Arithmetic(float, lambda a: 1 / (1 + math.exp(-a)), math.tanh)
+FLOAT = Arithmetic(float, {"sigmoid": lambda a: 1 / (1 + math.exp(-a)), "tanh": math.tanh})
 KEEP, UPDATE = gru("keep", "after"), gru("update", "after")
 SIZES = {"I": 3, "H": 2}
 
