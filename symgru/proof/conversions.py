@@ -229,8 +229,10 @@ class Case:
         return ", ".join(parts)
 
 
-def exclude(target: Target, reset: Reset, cases: tuple[Case, ...]) -> tuple[Step, ...]:
-    """Show that no GRU of the placement is the target.
+def exclude(
+    target: Target, reset: Reset, cases: tuple[Case, ...], candidates: type[Candidates] = Candidates
+) -> tuple[Step, ...]:
+    """Show that no GRU of the placement, or of a part of it, is the target.
 
     Raises:
         ProofError: the cases leave candidates out, a relation does not hold for all of a case, or the limits
@@ -239,7 +241,7 @@ def exclude(target: Target, reset: Reset, cases: tuple[Case, ...]) -> tuple[Step
     _check_cover(cases, target.units)
     steps: list[Step] = []
     for case in cases:
-        steps += in_case(str(case), _excluded(target, Candidates(reset, target.units, case.signs), case))
+        steps += in_case(str(case), _excluded(target, candidates(reset, target.units, case.signs), case))
     return tuple(steps)
 
 
@@ -264,10 +266,11 @@ def _excluded(target: Target, candidates: Candidates, case: Case) -> Iterator[St
     combination = case.relation(candidates)
     (coefficient, first), *others = combination.terms
     rest = Combination(tuple(others), combination.rest)
-    left, lemmas = _by_exponential(coefficient * candidates.limit(first))
-    right, more = _by_exponential(-rest.of(candidates.limit))
+    stated = (coefficient * candidates.limit(first), -rest.of(candidates.limit))
+    (left, lemmas), (right, more) = map(_by_exponential, stated)
     lemmas = tuple(dict.fromkeys((*lemmas, *more)))
-    step = Step(f"{combination} = 0", "the limits of every candidate, put in", (left, right), lemmas)
+    reason = "the limits of every candidate, put in"
+    step = Step(f"{combination} = 0", reason, (left, right), lemmas, stated=stated)
     if not step.checked:
         raise ProofError(f"case {case}: {combination} is {step.residual}, not 0")
     yield step

@@ -1,7 +1,8 @@
 """The lemmas that proofs may use, each checked from the definition of what it is about.
 
-Functions are rewritten with exp. Contraction is written out as a sum over units, outer product and sum as
-double sums over steps and examples, all of a number that stays symbolic: so they hold for every size.
+Functions are rewritten with exp, relu(a) as (a + |a|)/2. Contraction is written out as a sum over units,
+outer product and sum as double sums over steps and examples, all of a number that stays symbolic: so they
+hold for every size.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import cache
 
 import sympy as sp
 
-from symgru.equations import sigmoid
+from symgru.equations import relu, sigmoid
 from symgru.proof.theorem import ProofError
 
 
@@ -65,6 +66,7 @@ class Lemma:
         """Left minus right from the definitions, simplified: zero, or the first case that is not."""
         for case in self.cases:
             difference = (self.left - self.right).xreplace(dict(case)).rewrite(sp.exp)
+            difference = difference.replace(relu, lambda a: sp.Max(a, 0).rewrite(sp.Abs))
             remainder = sp.simplify(sp.expand(difference))
             if remainder != 0:
                 return remainder
@@ -99,6 +101,13 @@ TANH_ODD = Lemma(
     r"\tanh(-a) = -\tanh(a)",
     Tanh(-A),
     -Tanh(A),
+)
+RELU_REFLECTION = Lemma(
+    "relu reflection",
+    "relu(−a) = relu(a) − a, because max(−a, 0) = max(a, 0) − a",
+    r"\mathrm{relu}(-a) = \mathrm{relu}(a) - a",
+    relu(-A),
+    relu(A) - A,
 )
 SELECTION = Lemma(
     "selection by a mask",
@@ -186,9 +195,54 @@ MEAN_LINEAR = Lemma(
     (A * sp.Sum(_X[_J], *_UNITS) + sp.Sum(_Y[_J], *_UNITS)) / _SIZE,
 )
 
+SIGMOID_POSITIVE = Lemma(
+    "gate is positive",
+    "σ(a) = 1/(1 + e⁻ᵃ), which is positive",
+    r"\sigma(a) = \frac{1}{1 + e^{-a}} > 0",
+    sigmoid(A),
+    1 / (1 + sp.exp(-A)),
+)
+TANH_BELOW_ONE = Lemma(
+    "tanh is below 1",
+    "1 − tanh(a) = 2/(1 + e²ᵃ), which is positive",
+    r"1 - \tanh(a) = \frac{2}{1 + e^{2a}} > 0",
+    1 - Tanh(A),
+    2 / (1 + sp.exp(2 * A)),
+)
+TANH_ABOVE_MINUS_ONE = Lemma(
+    "tanh is above −1",
+    "1 + tanh(a) = 2/(1 + e⁻²ᵃ), which is positive",
+    r"1 + \tanh(a) = \frac{2}{1 + e^{-2a}} > 0",
+    1 + Tanh(A),
+    2 / (1 + sp.exp(-2 * A)),
+)
+ROW_SUMS = Lemma(
+    "contraction is bounded by the sums of the rows",
+    "a Σⱼ|Wᵢⱼ| − Σⱼ Wᵢⱼxⱼ = Σⱼ ½((|Wᵢⱼ| + Wᵢⱼ)(a − xⱼ) + (|Wᵢⱼ| − Wᵢⱼ)(a + xⱼ)), and no part is negative if "
+    "all |xⱼ| ≤ a; the same with −W for W",
+    r"a \textstyle\sum_j |W_{ij}| - \sum_j W_{ij} x_j = \sum_j \tfrac{1}{2}\bigl((|W_{ij}| + W_{ij})(a - "
+    r"x_j) + (|W_{ij}| - W_{ij})(a + x_j)\bigr)",
+    A * sp.Sum(sp.Abs(_W[_I, _J]), *_UNITS) - sp.Sum(_W[_I, _J] * _X[_J], *_UNITS),
+    sp.Sum(
+        ((sp.Abs(_W[_I, _J]) + _W[_I, _J]) * (A - _X[_J]) + (sp.Abs(_W[_I, _J]) - _W[_I, _J]) * (A + _X[_J]))
+        / 2,
+        *_UNITS,
+    ),
+)
+
+_MORE = sp.Symbol("m", integer=True, positive=True)
+BLOCKS = Lemma(
+    "contraction in blocks",
+    "Σⱼ Wᵢⱼxⱼ over n + m units is the sum over the first n plus the sum over the other m",
+    r"\textstyle\sum_{j=1}^{n+m} W_{ij} x_j = \sum_{j=1}^{n} W_{ij} x_j + \sum_{j=n+1}^{n+m} W_{ij} x_j",
+    sp.Sum(_W[_I, _J] * _X[_J], (_J, 1, _SIZE + _MORE)),
+    sp.Sum(_W[_I, _J] * _X[_J], *_UNITS) + sp.Sum(_W[_I, _J] * _X[_J], (_J, _SIZE + 1, _SIZE + _MORE)),
+)
+
 LEMMAS: tuple[Lemma, ...] = (
     SIGMOID_REFLECTION,
     TANH_ODD,
+    RELU_REFLECTION,
     SELECTION,
     COMPLEMENT_POSITIVE,
     TANH_INCREASING,
@@ -198,4 +252,9 @@ LEMMAS: tuple[Lemma, ...] = (
     OUTER_BILINEAR,
     SUM_LINEAR,
     MEAN_LINEAR,
+    SIGMOID_POSITIVE,
+    TANH_BELOW_ONE,
+    TANH_ABOVE_MINUS_ONE,
+    ROW_SUMS,
+    BLOCKS,
 )

@@ -73,7 +73,7 @@ def refute(
         right=enclose(right, values),
         digits=DIGITS,
     )
-    return Refutation(name, statement, latex, *titles, witness)
+    return Refutation(name, statement, latex, *titles, witness, (left, right))
 
 
 def fractions(shapes: Mapping[sp.Symbol, Shape], sizes: Mapping[str, int]) -> dict[sp.Symbol, Value]:

@@ -8,7 +8,7 @@ statements are those for one unit, so a proof holds for every number of units, i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -16,10 +16,11 @@ import sympy as sp
 from symgru.derivation import Loop
 from symgru.equations import Contract, Outer, Pointwise, Program, Statement, Sum
 from symgru.proof.lemmas import LEMMAS, Lemma
+from symgru.proof.setting import Place, Relation, Role, Setting
 from symgru.proof.terms import Normaliser, masks, term
 from symgru.proof.theorem import SAME, ProofError, Step
 
-Relation = Mapping[sp.Symbol, sp.Expr]
+__all__ = ["Relation", "Simulation", "simulate", "simulate_loop"]
 
 
 @dataclass(frozen=True)
@@ -33,38 +34,51 @@ class Simulation:
 class Reference:
     """The values of the reference program, each under one name.
 
-    A value that repeats an earlier one, or is its negative or complement, is written in terms of that one.
+    A value that repeats an earlier one, or is its negative or complement, is written in terms of that one;
+    that it may be is a step of the proof.
 
     Args:
-        program: The reference.
+        setting: Names the reference, and what is known of its inputs, such as a state that is zero.
         normalise: Rewrites terms; learns the names of σ(…), tanh(…) and products that the program has.
-        given: What is known of inputs, such as a state that is zero.
     """
 
-    def __init__(self, program: Program, normalise: Normaliser, given: Relation):
-        self.program = program
+    def __init__(self, setting: Setting, normalise: Normaliser):
+        self.program = program = setting.reference
+        self.steps: list[Step] = []
+        self._setting = setting
         self._normalise = normalise
         self._named: dict[sp.Expr, sp.Symbol] = {}
         self._definition: dict[sp.Symbol, sp.Expr] = {}
         self._polynomial: dict[sp.Symbol, sp.Expr] = {}
-        _check_given(program, given)
-        self.values: dict[sp.Symbol, sp.Expr] = {s: given.get(s, s) for s in program.inputs}
+        self._lemmas: dict[sp.Symbol, tuple[str, ...]] = {}
+        _check_given(program, setting.given)
+        self.values: dict[sp.Symbol, sp.Expr] = {s: setting.given.get(s, s) for s in program.inputs}
         for statement in program:
             self.values[statement.target] = self._read(statement)
 
     def _read(self, statement: Statement) -> sp.Expr:
+        self._normalise.used.clear()
         definition = term(statement).xreplace(self.values)
         value, target = self._normalise(definition), statement.target
         found = self.find(value)
         if found is not None:
+            self.steps.append(self._repeated(statement, definition, value, found))
             return found
         self._named[value] = target
         self._definition[target] = definition
+        self._lemmas[target] = tuple(self._normalise.used)
         if isinstance(value, sp.Function):
             self._normalise.named[value] = target
         elif isinstance(statement, Pointwise):
             self._polynomial[target] = value
         return target
+
+    def _repeated(self, statement: Statement, definition: sp.Expr, value: sp.Expr, found: sp.Expr) -> Step:
+        place = Place(self._setting, Role.REFERENCE, statement.target, found)
+        written = self.written_out(found)
+        equation = (value, self._normalise(written))
+        reason = _chain(term(statement), definition, written)
+        return _step(place, reason, equation, definition, tuple(self._normalise.used))
 
     def find(self, value: sp.Expr) -> sp.Expr | None:
         """A value of the reference, its negative or its complement that the given value is.
@@ -88,9 +102,15 @@ class Reference:
 
     def unfolded(self, value: sp.Expr) -> sp.Expr:
         """The value with the pointwise definitions of its symbols put in, down to σ, tanh and products."""
-        while value.free_symbols & self._polynomial.keys():
+        while known := value.free_symbols & self._polynomial.keys():
+            self._normalise.used.update(dict.fromkeys(self.lemmas(known)))
             value = value.xreplace(self._polynomial)
         return self._normalise(value)
+
+    def lemmas(self, symbols: Iterable[sp.Symbol]) -> tuple[str, ...]:
+        """The lemmas by which the definitions of these values were brought into normal form."""
+        ordered = sorted(symbols, key=str)
+        return tuple(lemma for symbol in ordered for lemma in self._lemmas.get(symbol, ()))
 
     def states(self, statement: Statement) -> bool:
         """Whether the reference has this very statement."""
@@ -127,16 +147,21 @@ def simulate(
         ProofError: a lemma does not hold, an input has no relation, a mask is related to a number, a
             statement has no match, or an output is not what the goal says; the message names it.
     """
-    normalise = Normaliser(lemmas, masks(reference), _equal_in_all_units(reference, tied))
-    known = Reference(reference, normalise, given or {})
-    related: dict[sp.Symbol, sp.Expr] = _inputs(reference, program, relation, known.values)
-    steps = []
+    setting = Setting(reference, program, relation, goal or {}, given or {}, tuple(tied))
+    return _simulate(setting, inline, lemmas)
+
+
+def _simulate(setting: Setting, inline: bool, lemmas: Sequence[Lemma] = LEMMAS) -> Simulation:
+    reference, program = setting.reference, setting.program
+    normalise = Normaliser(lemmas, masks(reference), _equal_in_all_units(reference, setting.tied))
+    known = Reference(setting, normalise)
+    related: dict[sp.Symbol, sp.Expr] = _inputs(reference, program, setting.relation, known.values)
+    steps = list(known.steps)
     for statement in program:
-        image, step = _match(statement, known, related, normalise, inline)
-        related[statement.target] = image
+        step = _match(statement, setting, known, related, normalise, inline)
         steps.append(step)
-    for output, expected in (goal or {}).items():
-        steps.append(_reached(output, expected, program, known, related, normalise))
+    for output, expected in setting.goal.items():
+        steps.append(_reached(output, expected, setting, known, related, normalise))
     return Simulation(related, _without_repeated_claims(steps))
 
 
@@ -171,8 +196,11 @@ def simulate_loop(
         moved = _one_step_on(reference, entering, relation.get(entering, entering))
         if shown.setdefault(leaving, moved) != moved:
             raise ProofError(f"the goal for {leaving} is {shown[leaving]}, but the induction needs {moved}")
-    result = simulate(reference.step, loop.step, relation, shown, given=given, inline=inline, tied=tied)
-    induction = [_induction(loop, pair, relation, shown, result) for pair in loop.carry]
+    setting = Setting(
+        reference.step, loop.step, relation, shown, given or {}, tuple(tied), loop.carry, loop.reverse
+    )
+    result = _simulate(setting, inline)
+    induction = [_induction(setting, pair, result) for pair in loop.carry]
     return Simulation(result.relation, (*result.steps, *induction))
 
 
@@ -266,41 +294,49 @@ def _check_mask(
 
 def _match(
     statement: Statement,
+    setting: Setting,
     known: Reference,
-    related: Relation,
+    related: dict[sp.Symbol, sp.Expr],
     normalise: Normaliser,
     inline: bool,
-) -> tuple[sp.Expr, Step]:
+) -> Step:
+    """The step for one statement; what its target is related to is added to `related`."""
     normalise.used.clear()
-    substituted = term(statement).xreplace(dict(related))
+    substituted = term(statement).xreplace(related)
     value = normalise(substituted)
     image = known.find(value)
     if image is None and inline:
         image = known.find_by_definitions(value, statement.target)
-    if image is None and inline:
-        return value, Step(
-            _claim(statement.target, value),
-            _chain(_primed(term(statement)), substituted),
-            (normalise(substituted), value),
-            tuple(normalise.used),
-        )
-    if image is None:
+    if image is None and not inline:
         raise ProofError(
             f"'{statement}' becomes {value}; the reference has no such value, negative or complement"
         )
+    related[statement.target] = value if image is None else image
+    place = Place(setting, Role.STATEMENT, statement.target, related[statement.target])
+    primed = _primed(term(statement))
+    if image is None:
+        equation = (normalise(substituted), value)
+        return _step(place, _chain(primed, substituted), equation, substituted, tuple(normalise.used))
     definition = known.written_out(image)
     equation = (normalise(substituted), normalise(definition))
     if inline:
         equation = (known.unfolded(equation[0]), known.unfolded(equation[1]))
-    claim = _claim(statement.target, image)
     if image == statement.target and known.states(statement) and substituted == definition:
-        return image, Step(claim, SAME, equation)
-    reason = _chain(_primed(term(statement)), substituted, definition)
-    return image, Step(claim, reason, equation, tuple(normalise.used))
+        return _step(place, SAME, equation, substituted)
+    reason = _chain(primed, substituted, definition)
+    return _step(place, reason, equation, substituted, tuple(normalise.used))
 
 
-def _claim(symbol: sp.Symbol, image: sp.Expr) -> str:
-    return f"{symbol}′ = {image}"
+def _step(
+    place: Place,
+    justification: str,
+    equation: tuple[sp.Expr, sp.Expr],
+    stated: sp.Expr,
+    lemmas: tuple[str, ...] = (),
+) -> Step:
+    """A calculated step; `stated` is the left side with nothing rewritten, the image is the right side."""
+    sides = (stated, place.image)
+    return Step(place.claim, justification, equation, lemmas, stated=sides, place=place)
 
 
 def _primed(expression: sp.Expr) -> sp.Expr:
@@ -316,11 +352,12 @@ def _chain(*expressions: sp.Expr) -> str:
 def _reached(
     output: sp.Symbol,
     expected: sp.Expr,
-    program: Program,
+    setting: Setting,
     known: Reference,
     related: Relation,
     normalise: Normaliser,
 ) -> Step:
+    program = setting.program
     if output not in related:
         raise ProofError(f"the goal names {output}, which the program does not have")
     for read in expected.free_symbols:
@@ -329,29 +366,28 @@ def _reached(
             raise ProofError(
                 f"output {output} {program.shapes[output]} cannot be {expected} of the reference"
             )
+    normalise.used.clear()
     target = normalise(expected.xreplace(known.values))
-    step = Step(
-        _claim(output, expected),
-        f"both are {target}",
-        (known.unfolded(related[output]), known.unfolded(target)),
-    )
+    equation = (known.unfolded(related[output]), known.unfolded(target))
+    place = Place(setting, Role.GOAL, output, expected)
+    step = _step(place, f"both are {target}", equation, related[output], tuple(normalise.used))
     if not step.checked:
         raise ProofError(f"output {output} is {related[output]}, not {expected}")
     return step
 
 
-def _induction(
-    loop: Loop, pair: tuple[sp.Symbol, sp.Symbol], relation: Relation, shown: Relation, result: Simulation
-) -> Step:
+def _induction(setting: Setting, pair: tuple[sp.Symbol, sp.Symbol], result: Simulation) -> Step:
     """The step from one time step to the next is the claim about the value that leaves, shown above."""
     entering, leaving = pair
-    hypothesis = _claim(entering, relation.get(entering, entering))
-    conclusion = _claim(leaving, shown[leaving])
-    if not any(step.claim == conclusion and step.checked for step in result.steps):
-        raise ProofError(f"'{conclusion}' is not among the steps, which the induction needs")
-    order = "last step to the first" if loop.reverse else "first step to the last"
+    place = Place(setting, Role.INDUCTION, entering, setting.relation.get(entering, entering))
+    entered = Place(setting, Role.STATEMENT, entering, place.image).claim
+    left = Place(setting, Role.STATEMENT, leaving, setting.goal[leaving]).claim
+    if not any(step.claim == left and step.checked for step in result.steps):
+        raise ProofError(f"'{left}' is not among the steps, which the induction needs")
+    order = "last step to the first" if setting.reverse else "first step to the last"
     return Step(
-        f"{hypothesis} at every time step",
+        place.claim,
         f"induction over time, from the {order}: it holds where the loop starts, by assumption, and a step "
-        f"that is entered by {hypothesis} is left by {conclusion}",
+        f"that is entered by {entered} is left by {left}",
+        place=place,
     )

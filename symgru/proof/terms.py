@@ -8,11 +8,12 @@ many units, inputs, steps or examples there are, so neither does a proof about t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import cache
 from itertools import product
 
 import sympy as sp
 
-from symgru.equations import Contract, Mean, Outer, Pointwise, Program, Statement, Sum, select, sigmoid
+from symgru.equations import Contract, Mean, Outer, Pointwise, Program, Statement, Sum, relu, select, sigmoid
 from symgru.proof.lemmas import (
     CONTRACTION_BILINEAR,
     LEMMAS,
@@ -78,6 +79,9 @@ def _factor(node: sp.Expr, printer: sp.StrPrinter) -> str:
     return text if node.is_Symbol else f"({text})"
 
 
+#: The functions whose value at −a a lemma says by that at a.
+REFLECTED = (sigmoid, Tanh, relu)
+
 LINEAR: Mapping[type[sp.Function], Lemma] = {
     Contraction: CONTRACTION_BILINEAR,
     TransposedContraction: TRANSPOSED_BILINEAR,
@@ -129,8 +133,9 @@ def equations(programs: Mapping[str, Iterable[Statement]]) -> Equations:
 class Normaliser:
     """Rewrites terms by lemmas until equal ones look equal.
 
-    Arguments of σ and tanh lose a leading minus sign, linear functions are pulled apart into their terms,
-    polynomials are expanded, and an application whose value already has a name gets that name.
+    Arguments of σ, tanh and relu lose a leading minus sign, σ(0) and tanh(0) become numbers, linear functions
+    are pulled apart into their terms, polynomials are expanded, and an application whose value already has a
+    name gets that name.
 
     Args:
         lemmas: What may be used; every one is checked first.
@@ -140,7 +145,7 @@ class Normaliser:
         named: Normal form of a function application -> the value that has it.
         used: Names of the lemmas used since `used` was last emptied, in order.
     Raises:
-        ProofError: a lemma does not hold, or a rule for σ or tanh does not hold for all values.
+        ProofError: a lemma does not hold, or a rule for σ, tanh or relu does not hold for all values.
     """
 
     def __init__(
@@ -153,9 +158,11 @@ class Normaliser:
         rules = [
             lemma
             for lemma in checked
-            if isinstance(lemma.left, (sigmoid, Tanh)) and (-lemma.left.args[0]).is_Symbol
+            if isinstance(lemma.left, REFLECTED) and (-lemma.left.args[0]).is_Symbol
         ]
         self._reflections = {lemma.left.func: _rule(lemma) for lemma in rules}
+        values = {head: _at_zero(lemma) for head, lemma in self._reflections.items()}
+        self._at_zero = {head: value for head, value in values.items() if value is not None}
         self._available = set(checked)
         self._masks = masks
         self._shared = shared
@@ -176,7 +183,7 @@ class Normaliser:
             return self._selected(applied)
         if type(applied) in LINEAR:
             return self._pulled_apart(applied)
-        return self._reflected(applied) if isinstance(applied, (sigmoid, Tanh)) else self._name(applied)
+        return self._reflected(applied) if isinstance(applied, REFLECTED) else self._name(applied)
 
     def _name(self, node: sp.Expr) -> sp.Expr:
         return self.named.get(node, node)
@@ -191,9 +198,12 @@ class Normaliser:
 
     def _reflected(self, node: sp.Expr) -> sp.Expr:
         lemma, argument = self._reflections.get(node.func), node.args[0]
-        if lemma is None or not argument.could_extract_minus_sign():
+        at_zero = argument == 0 and node.func in self._at_zero
+        if lemma is None or not (at_zero or argument.could_extract_minus_sign()):
             return self._name(node)
         self.used[lemma.name] = None
+        if at_zero:
+            return self._at_zero[node.func]
         variable = -lemma.left.args[0]
         return lemma.right.xreplace({variable: sp.expand(-argument)}).replace(
             lambda part: part.func == node.func, lambda part: self._name(part)
@@ -229,6 +239,15 @@ def _rule(lemma: Lemma) -> Lemma:
             f"lemma '{lemma.name}' rewrites {lemma.left} to {lemma.right}, which has other symbols"
         )
     return lemma
+
+
+@cache
+def _at_zero(lemma: Lemma) -> sp.Expr | None:
+    """f(0), if a lemma f(−a) = … says it at a = 0, where both sides are about f(0): σ(0) = 1 − σ(0)."""
+    unknown = sp.Dummy()
+    right = lemma.right.xreplace({-lemma.left.args[0]: sp.S.Zero})
+    values = sp.solve(right.replace(lemma.left.func, lambda _: unknown) - unknown, unknown)
+    return values[0] if len(values) == 1 else None
 
 
 def _parts(argument: sp.Expr, shared: Set[sp.Symbol]) -> list[tuple[sp.Expr, sp.Expr]]:

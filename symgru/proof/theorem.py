@@ -1,14 +1,15 @@
 """What a proof is here: a statement, its assumptions, and steps.
 
 A step is calculated or argued. A calculated step has the two sides of an equation, and SymPy shows that
-their difference is zero. An argued step is a rule of inference in words: induction over time, comparison of
-coefficients, tanh takes no value twice. Code may have checked that the rule applies; no calculation shows
-the rule. A theorem with a calculation that does not come out cannot be made: the constructor raises.
+their difference is zero; other judges may be asked too (`symgru.certificates`). An argued step is a rule of
+inference in words: induction over time, comparison of coefficients, tanh takes no value twice. Code may have
+checked that the rule applies; no calculation shows the rule. A theorem with a calculation that does not come
+out cannot be made: the constructor raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import Any
 
 import sympy as sp
 
+from symgru.proof.setting import Place
 from symgru.proof.text import count, section
 
 SAME = "the same expression of equal values"
@@ -45,6 +47,9 @@ class Step:
         equation: The two sides that a calculation shows to be equal, in normal form; None for a rule.
         lemmas: Names of the lemmas that the step used.
         case: Which of several cases the step belongs to; empty if there is one.
+        stated: The equation before any lemma rewrote it, for judges other than SymPy; by default `equation`.
+        place: The claim as data, for a step of a simulation.
+        verdicts: (judge, its verdict) for every judge that was asked; see `symgru.certificates`.
     """
 
     claim: str
@@ -52,6 +57,9 @@ class Step:
     equation: tuple[sp.Expr, sp.Expr] | None = None
     lemmas: tuple[str, ...] = ()
     case: str = ""
+    stated: tuple[sp.Expr, sp.Expr] | None = None
+    place: Place | None = None
+    verdicts: tuple[tuple[str, str], ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -71,6 +79,12 @@ class Step:
         """Whether SymPy has shown the claim by a calculation; False for a rule."""
         return self.residual is not None and bool(self.residual == 0)
 
+    def judged(self, verdicts: tuple[tuple[str, str], ...]) -> Step:
+        """The same step with the verdicts of judges; what SymPy has shown need not be shown again."""
+        step = replace(self, verdicts=verdicts)
+        step.__dict__["residual"] = self.residual
+        return step
+
     def to_json(self) -> dict[str, Any]:
         """As values that JSON knows."""
         return {
@@ -82,7 +96,16 @@ class Step:
             "equation": None if self.equation is None else list(map(str, self.equation)),
             "residual": None if self.residual is None else str(self.residual),
             "checked": self.checked,
+            "verdicts": dict(self.verdicts),
         }
+
+
+def checked_by(calculations: int, judges: Mapping[str, int]) -> str:
+    """Who has checked them: all of them, or so many."""
+    all_of_them = [name for name, number in judges.items() if number == calculations]
+    some = [f"{number} by {name}" for name, number in judges.items() if number != calculations]
+    by = [f"checked by {' and '.join(all_of_them)}"] if all_of_them else []
+    return ", ".join([*by, *some])
 
 
 def difference(left: sp.Expr, right: sp.Expr) -> sp.Expr:
@@ -144,9 +167,16 @@ class Theorem:
         return tuple(dict.fromkeys(lemma for step in self.steps for lemma in step.lemmas))
 
     @property
+    def judges(self) -> dict[str, int]:
+        """How many calculations each judge has proved; SymPy's is done by the theorem itself."""
+        asked = dict.fromkeys(name for step in self.steps for name, _ in step.verdicts)
+        proved = {name: sum((name, "proved") in step.verdicts for step in self.steps) for name in asked}
+        return proved or {"SymPy": self.calculations}
+
+    @property
     def evidence(self) -> str:
         """How much of the proof is calculated, how much is argued, and by which lemmas."""
-        counts = f"{count(self.calculations, 'calculation')} checked by SymPy, "
+        counts = f"{count(self.calculations, 'calculation')} {checked_by(self.calculations, self.judges)}, "
         counts += f"{count(self.rules, 'rule')} of inference stated"
         return f"{counts}; lemmas: {', '.join(self.lemmas)}" if self.lemmas else counts
 
@@ -186,6 +216,7 @@ class Theorem:
             "equations": [{"title": title, "lines": list(lines)} for title, lines in self.equations],
             "calculations": self.calculations,
             "rules": self.rules,
+            "judges": self.judges,
             "steps": [step.to_json() for step in self.steps],
             "conclusion": self.conclusion,
         }

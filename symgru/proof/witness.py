@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sympy as sp
 
+from symgru.equations import Program
+from symgru.proof.setting import Relation
 from symgru.proof.text import decimal, plain, texts
 from symgru.proof.theorem import ProofError
 
@@ -71,6 +73,8 @@ class Refutation:
         statement, latex: What is not equal, in words and as a formula.
         left, right: Titles of the two sides.
         witness: The inputs.
+        programs: The step of both sides, of which the witness has the first output; needed for a certificate.
+        relation: Inputs of the right side in the values of the witness; those not named are these values.
     Raises:
         ProofError: the outputs at the witness are not shown to differ.
     """
@@ -81,6 +85,8 @@ class Refutation:
     left: str
     right: str
     witness: Witness
+    programs: tuple[Program, ...] = ()
+    relation: Relation = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.witness.gap > 0:

@@ -1,4 +1,4 @@
-"""Plant errors in equations, derivation, emitted code and kernels, and see that the checks find every one.
+"""Plant errors in equations, derivation, emitted code, kernels and certificates, and see that all are found.
 
 `python -m symgru.testing.planted` prints the list; exit status 1 if one survives. Each check first has to
 pass on the right program.
@@ -31,6 +31,7 @@ from symgru.testing.derivatives import assert_dot_product, assert_taylor
 from symgru.testing.emitted import assert_emitted_agrees
 from symgru.testing.loops import Differentiable, Sizes, draw
 from symgru.testing.mutants import mutants
+from symgru.testing.planted_certificates import planted_certificates
 from symgru.testing.reference import textbook_gru
 
 SIZES = Sizes(steps=3, batch=3, axes={"I": 3, "H": 4})
@@ -198,7 +199,12 @@ def imported(folder: Path, source: str) -> ModuleType:
     return module
 
 
-GROUPS = (equations, derivation, emitted, kernels)
+def certificates() -> Iterator[Planted]:
+    """One edit in seven of those that tests/certificates makes of a certificate."""
+    return (Planted(*edit) for edit in planted_certificates(every=7))
+
+
+GROUPS = (equations, derivation, emitted, kernels, certificates)
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import symgru
 import symgru.proof
+from symgru.certificates import judge, judges, judging
 from symgru.cli import COMMANDS, main
 from symgru.cli.demo import REPORT, report_path
 from symgru.cli.extras import require
@@ -131,11 +132,14 @@ def test_a_full_disk_is_a_sentence(arguments, unbuffered):
 
 @pytest.fixture
 def few(monkeypatch):
-    """The proofs are made once and then only printed."""
+    """The proofs are made and judged once and then only printed."""
     wanted = ("keep-is-update-after", "diagonal-recurrence", "before-is-not-after")
     claims = [pair for pair in symgru.proof.all_theorems() if pair[0] in wanted]
     monkeypatch.setattr(symgru.proof, "all_theorems", lambda: claims)
-    return {name: prove() for name, prove in claims}
+    by = judges(["sympy", "z3"])
+    proved = {name: prove() for name, prove in claims}
+    theorems = {n: judge(p, by).theorem for n, p in proved.items() if isinstance(p, symgru.proof.Theorem)}
+    return proved | theorems
 
 
 def test_prove_prints_a_line_for_each_theorem_and_its_claims(few):
@@ -198,6 +202,104 @@ def test_prove_fails_when_a_proof_fails(few, monkeypatch):
     with_json = invoke("prove", "--json")
     assert with_json.exit_code == 1
     assert [f["name"] for f in json.loads(with_json.stdout)["failures"]] == ["planted"]
+
+
+def test_prove_says_who_has_checked(few, monkeypatch):
+    calculations = sum(getattr(theorem, "calculations", 0) for theorem in few.values())
+    assert f"; {calculations} calculations checked by SymPy and Z3, " in invoke("prove").stdout
+    alone = invoke("prove", "--judges", "sympy").stdout
+    assert f"; {calculations} calculations checked by SymPy (Z3 was not asked), " in alone
+    other = invoke("prove", "--judges", "z3").stdout
+    assert f"; {calculations} calculations checked by Z3 (SymPy was not asked), " in other
+    monkeypatch.setattr(judging, "find_spec", lambda _: None)
+    missing = invoke("prove")
+    assert missing.exit_code == 0
+    assert f"; {calculations} calculations checked by SymPy (Z3 is not installed), " in missing.stdout
+
+
+def test_prove_does_not_do_without_a_judge_that_is_asked_for(few, monkeypatch):
+    monkeypatch.setattr(judging, "find_spec", lambda _: None)
+    result = invoke("prove", "--judges", "sympy,z3")
+    assert result.exit_code == 2
+    assert 'Z3 is not installed: pip install "symgru[proof]"' in result.stderr
+    result = invoke("prove", "--judges", "dice")
+    assert result.exit_code == 2
+    assert "there is no judge 'dice'; there are sympy, z3" in result.stderr
+
+
+def test_prove_writes_a_certificate_and_verifies_it(few, tmp_path):
+    path = tmp_path / "proof.json"
+    written = invoke("prove", "--certificate", str(path))
+    assert (written.exit_code, written.stderr) == (0, "")
+    verified = invoke("prove", "--verify", str(path))
+    assert (verified.exit_code, verified.stderr) == (0, "")
+    totals = next(line for line in verified.stdout.splitlines() if "verified" in line)
+    calculations = sum(getattr(theorem, "calculations", 0) for theorem in few.values())
+    assert totals == (
+        f"2 theorems and 1 refutation verified, 0 claims refused; {calculations} calculations replayed by "
+        "SymPy and Z3, 3 rules of inference are stated, not checked."
+    )
+    refused = invoke("prove", "--certificate", str(path))
+    assert refused.exit_code == 1
+    assert f"{path} exists; --force overwrites it" in refused.stderr
+    assert invoke("prove", "--certificate", str(path), "--force").exit_code == 0
+
+
+def test_a_certificate_holds_what_a_claim_rests_on(tmp_path):
+    path = tmp_path / "proof.json"
+    assert invoke("prove", "no-after-is-before", "--certificate", str(path)).exit_code == 0
+    names = [claim["name"] for claim in json.loads(path.read_text(encoding="utf-8"))["claims"]]
+    assert names == ["keep-is-update-before", "keep-is-update-after", "no-after-is-before"]
+    verified = invoke("prove", "--verify", str(path))
+    assert verified.exit_code == 0
+    assert "no-after-is-before: 7 calculations replayed, 10 rules of inference are stated, not checked" in (
+        verified.stdout
+    )
+
+
+def test_an_edited_certificate_is_refused(few, tmp_path):
+    path = tmp_path / "proof.json"
+    assert invoke("prove", "--certificate", str(path)).exit_code == 0
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["claims"][0]["statement"] = "All recurrent cells are equal."
+    path.write_text(json.dumps(data), encoding="utf-8")
+    result = invoke("prove", "--verify", str(path))
+    assert result.exit_code == 1
+    name = data["claims"][0]["name"]
+    assert result.stderr == (
+        f"Error: {name} is refused: claims[0].statement: these are not the words of this version of symgru\n"
+    )
+    assert f"{name}: " not in result.stdout, "what is refused is not said to be replayed"
+    assert "1 theorem and 1 refutation verified, 1 claim refused" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "complaint"),
+    [
+        (b"", 1, "is refused: no JSON"),
+        (b"\xff\xfe", 1, "is refused: it is not text in UTF-8"),
+        (b'{"schema": "symgru.proofs"}', 1, "is refused: expected the field 'schema_version', there is none"),
+        (None, 2, "cannot be read: No such file or directory"),
+    ],
+    ids=["empty", "binary", "another schema", "missing"],
+)
+def test_a_file_that_is_no_certificate_is_refused(content, status, complaint, tmp_path):
+    path = tmp_path / "proof.json"
+    if content is not None:
+        path.write_bytes(content)
+    result = invoke("prove", "--verify", str(path))
+    assert result.exit_code == status
+    assert complaint in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_verify_proves_nothing(tmp_path):
+    path = tmp_path / "proof.json"
+    path.write_text("{}", encoding="utf-8")
+    for more in (["keep-is-update-after"], ["--json"], ["--steps"], ["--certificate", str(path)]):
+        result = invoke("prove", "--verify", str(path), *more)
+        assert result.exit_code == 2
+        assert "--verify takes a certificate and, at most, --judges" in result.stderr
 
 
 # backends

@@ -27,6 +27,7 @@ from symgru.proof import (
 )
 from symgru.proof.evaluation import Arithmetic, enclose_number
 from symgru.proof.refutations import SIZES, enclose, fractions
+from symgru.proof.setting import Role
 
 THEOREMS = list(all_theorems())
 TITLES = ("left", "right")
@@ -75,8 +76,9 @@ def test_every_symbol_of_a_proof_is_defined(proved):
     assert known
     for step in proved.steps:
         for symbol in step.equation[1].free_symbols if step.equation else ():
-            name = re.sub(r"_\d$", "_1", re.sub(r"_\d\d$", "_12", str(symbol).removesuffix("′")))
-            assert name in known, f"{symbol} in {step.claim}"
+            name = str(symbol).removesuffix("′")
+            of_first_unit = re.sub(r"_\d$", "_1", re.sub(r"_\d\d$", "_12", name))
+            assert {name, of_first_unit} & known, f"{symbol} in {step.claim}"
 
 
 def test_a_theorem_fits_on_a_line(proved):
@@ -102,6 +104,31 @@ def test_a_theorem_survives_json(proved):
         calculated = step["kind"] == "calculated"
         assert (step["residual"], step["checked"]) == (("0", True) if calculated else (None, False))
         assert (step["equation"] is not None) == calculated
+
+
+def test_a_claim_of_a_simulation_is_its_data(proved):
+    """What is printed is what judges and certificates read: symbol, image, both sides before rewriting."""
+    placed = [step for step in getattr(proved, "steps", ()) if step.place]
+    for step in placed:
+        assert step.claim == step.place.claim
+        if step.kind is Kind.CALCULATED:
+            assert step.stated[1] == step.place.image
+            assert step.stated[1].free_symbols <= step.place.setting.reference.shapes.keys()
+        else:
+            assert step.place.role is Role.INDUCTION
+    if proved.name.startswith(("keep-is-update-after", "gradients-mirror", "diagonal")):
+        assert len(placed) == len(proved.steps)
+
+
+def test_verdicts_are_printed_and_counted():
+    theorem = keep_is_update("after")
+    assert "[13 calculations checked by SymPy, 1 rule of inference stated; " in theorem.to_line()
+    verdicts = (("SymPy", "proved"), ("Z3", "proved"))
+    judged = replace(theorem, steps=tuple(s.judged(verdicts if s.equation else ()) for s in theorem.steps))
+    assert "[13 calculations checked by SymPy and Z3, 1 rule of inference stated; " in judged.to_line()
+    assert judged.to_json()["judges"] == {"SymPy": 13, "Z3": 13}
+    assert judged.to_json()["steps"][0]["verdicts"] == dict(verdicts)
+    assert [step.residual for step in judged.steps] == [step.residual for step in theorem.steps]
 
 
 def test_the_equations_are_those_of_the_programs():
@@ -200,8 +227,7 @@ def test_intervals_enclose_the_value_at_twice_the_digits(reset):
     with mpmath.workdps(100):
         exact = Arithmetic(
             lambda number: mpmath.mpf(int(number.p)) / int(number.q),
-            lambda a: 1 / (1 + mpmath.exp(-a)),
-            mpmath.tanh,
+            {"sigmoid": lambda a: 1 / (1 + mpmath.exp(-a)), "tanh": mpmath.tanh},
         )
         numbers = {s: _map(values[s], exact.number) for s in step.inputs}
         for interval, number in zip(
