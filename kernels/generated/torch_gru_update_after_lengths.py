@@ -99,15 +99,16 @@ def backward_before(x, h_prev, weight_ih, weight_hh, bias, c_n, valid):
     update_preactivation = b_z + update_from_h + update_from_x
     update_gate = torch.sigmoid(update_preactivation)
     update_gate_complement = torch.sigmoid(-update_preactivation)
-    candidate_preactivation = b_n + candidate_from_x + reset_gate*(c_n + candidate_from_h)
+    shared_1 = reset_gate*(c_n + candidate_from_h)
+    candidate_preactivation = b_n + candidate_from_x + shared_1
     candidate = torch.tanh(candidate_preactivation)
-    d_candidate_from_h_per_d_h_new = torch.where(valid, reset_gate*update_gate*(-candidate*candidate + 1.0), 0.0)
+    shared_2 = update_gate*(-candidate*candidate + 1.0)
+    d_candidate_from_h_per_d_h_new = torch.where(valid, reset_gate*shared_2, 0.0)
     d_update_preactivation_per_d_h_new = torch.where(valid, update_gate*update_gate_complement*(candidate - h_prev), 0.0)
-    d_reset_preactivation_per_d_h_new = torch.where(valid, reset_gate*update_gate*(-candidate*candidate + 1.0)*(c_n + candidate_from_h)*torch.sigmoid(-reset_preactivation), 0.0)
+    d_reset_preactivation_per_d_h_new = torch.where(valid, shared_1*shared_2*torch.sigmoid(-reset_preactivation), 0.0)
     d_h_prev_per_d_h_new = torch.where(valid, update_gate_complement, 1.0)
     return (
-        update_gate,
-        candidate,
+        shared_2,
         d_candidate_from_h_per_d_h_new,
         d_update_preactivation_per_d_h_new,
         d_reset_preactivation_per_d_h_new,
@@ -139,8 +140,7 @@ def backward_after(
     d_h_new,
     d_update_preactivation_per_d_h_new,
     d_reset_preactivation_per_d_h_new,
-    candidate,
-    update_gate,
+    shared_2,
     valid,
     weight_ih,
     x,
@@ -149,7 +149,7 @@ def backward_after(
     d_candidate_from_h = d_candidate_from_h_per_d_h_new*d_h_new
     d_update_preactivation = d_h_new*d_update_preactivation_per_d_h_new
     d_reset_preactivation = d_h_new*d_reset_preactivation_per_d_h_new
-    d_candidate_preactivation = d_h_new*torch.where(valid, update_gate*(-candidate*candidate + 1.0), 0.0)
+    d_candidate_preactivation = d_h_new*torch.where(valid, shared_2, 0.0)
     joined_1 = torch.cat((d_reset_preactivation, d_update_preactivation, d_candidate_preactivation), dim=-1)
     d_x = product_transposed(joined_1, weight_ih)
     d_weight_ih = outer(joined_1, x)
@@ -160,14 +160,13 @@ def backward_after(
     return (d_x, d_weight_ih, d_weight_hh, d_bias, d_c_n)
 
 
-# Scalar operations a unit and step: before the loop 33 and 6 matrix products; inside the loop 6 and 3 matrix products; after the loop 8 and 3 matrix products.
+# Scalar operations a unit and step: before the loop 28 and 6 matrix products; inside the loop 6 and 3 matrix products; after the loop 5 and 3 matrix products.
 BACKWARD = Pass(
     before=Phase(
         backward_before,
         ("x", "h_prev", "weight_ih", "weight_hh", "bias", "c_n", "valid"),
         (
-            "update_gate",
-            "candidate",
+            "shared_2",
             "d_candidate_from_h_per_d_h_new",
             "d_update_preactivation_per_d_h_new",
             "d_reset_preactivation_per_d_h_new",
@@ -194,8 +193,7 @@ BACKWARD = Pass(
             "d_h_new",
             "d_update_preactivation_per_d_h_new",
             "d_reset_preactivation_per_d_h_new",
-            "candidate",
-            "update_gate",
+            "shared_2",
             "valid",
             "weight_ih",
             "x",
@@ -239,15 +237,16 @@ def tangent_before(
     update_preactivation = b_z + update_from_h + update_from_x
     update_gate = torch.sigmoid(update_preactivation)
     update_gate_complement = torch.sigmoid(-update_preactivation)
-    candidate_preactivation = b_n + candidate_from_x + reset_gate*(c_n + candidate_from_h)
+    shared_1 = reset_gate*(c_n + candidate_from_h)
+    candidate_preactivation = b_n + candidate_from_x + shared_1
     candidate = torch.tanh(candidate_preactivation)
     tangent_reset_from_x, tangent_update_from_x, tangent_candidate_from_x = (product(x, tangent_weight_ih) + product(tangent_x, weight_ih)).chunk(3, -1)
     tangent_reset_from_h_invariant, tangent_update_from_h_invariant, tangent_candidate_from_h_invariant = product(h_prev, tangent_weight_hh).chunk(3, -1)
     tangent_reset_preactivation_invariant = tangent_b_r + tangent_reset_from_h_invariant + tangent_reset_from_x
     tangent_update_preactivation_invariant = tangent_b_z + tangent_update_from_h_invariant + tangent_update_from_x
     tangent_candidate_preactivation_per_tangent_candidate_from_h_varying = reset_gate
-    tangent_candidate_preactivation_per_tangent_reset_preactivation = reset_gate*(c_n + candidate_from_h)*torch.sigmoid(-reset_preactivation)
-    tangent_candidate_preactivation_invariant = reset_gate*tangent_c_n + reset_gate*tangent_candidate_from_h_invariant + tangent_b_n + tangent_candidate_from_x
+    tangent_candidate_preactivation_per_tangent_reset_preactivation = shared_1*torch.sigmoid(-reset_preactivation)
+    tangent_candidate_preactivation_invariant = reset_gate*(tangent_c_n + tangent_candidate_from_h_invariant) + tangent_b_n + tangent_candidate_from_x
     tangent_h_new_proposed_per_tangent_h_prev = update_gate_complement
     tangent_h_new_proposed_per_tangent_candidate_preactivation = update_gate*(-candidate*candidate + 1.0)
     tangent_h_new_proposed_per_tangent_update_preactivation = update_gate*update_gate_complement*(candidate - h_prev)
@@ -289,7 +288,7 @@ def tangent_after():
     return ()
 
 
-# Scalar operations a unit and step: before the loop 33 and 15 matrix products; inside the loop 12 and 3 matrix products; after the loop 0 and 0 matrix products.
+# Scalar operations a unit and step: before the loop 30 and 15 matrix products; inside the loop 12 and 3 matrix products; after the loop 0 and 0 matrix products.
 TANGENT = Pass(
     before=Phase(
         tangent_before,

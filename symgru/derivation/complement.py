@@ -13,8 +13,13 @@ import sympy as sp
 from symgru.equations import Pointwise, Program, Statement, sigmoid
 
 
-def with_complements(program: Program) -> Program:
-    """The same program with a complementary gate for every gate v = σ(a) that is used as 1 − v."""
+def with_complements(program: Program, *, every: bool = False) -> Program:
+    """The same program with a complementary gate for every gate v = σ(a) that is used as 1 − v.
+
+    Args:
+        program: Any program.
+        every: Also for gates that are not used so: the derivative of each has its complement as a factor.
+    """
     replacement: dict[sp.Expr, sp.Symbol] = {}
     statements: list[Statement] = []
     for statement in program:
@@ -24,7 +29,7 @@ def with_complements(program: Program) -> Program:
         if (
             isinstance(statement, Pointwise)
             and isinstance(statement.expression, sigmoid)
-            and _read_as_complement(program, statement.target)
+            and (every or _read_as_complement(program, statement.target))
         ):
             complement = sp.Symbol(f"{statement.target}_complement", real=True)
             statements.append(Pointwise(complement, sigmoid(-statement.expression.args[0])))

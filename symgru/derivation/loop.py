@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import sympy as sp
 
 from symgru.derivation.complement import with_complements
+from symgru.derivation.forward_mode import PREFIX as TANGENT
 from symgru.derivation.forward_mode import jvp, tangent
+from symgru.derivation.reverse_mode import PREFIX as COTANGENT
 from symgru.derivation.reverse_mode import cotangent, vjp
 from symgru.equations import Cell, Pointwise, Program
 
@@ -24,12 +26,21 @@ Carry = tuple[tuple[sp.Symbol, sp.Symbol], ...]
 
 @dataclass(frozen=True)
 class Loop:
-    """A step, the pairs (carried value entering it, value leaving it), and the direction of time."""
+    """A step in a loop over time.
+
+    Attributes:
+        name: Identifier of the loop.
+        step: What is done at every step.
+        carry: Pairs (carried value entering the step, value leaving it).
+        reverse: Time runs from the last step to the first.
+        transient: Outputs of the step that nobody wants as a sequence: they leave it for the next step alone.
+    """
 
     name: str
     step: Program
     carry: Carry
     reverse: bool = False
+    transient: frozenset[sp.Symbol] = frozenset()
 
     @property
     def carried(self) -> frozenset[sp.Symbol]:
@@ -42,30 +53,45 @@ def forward(cell: Cell) -> Loop:
     return Loop(f"{cell.name}_forward", with_complements(cell.step), cell.carry)
 
 
-def backward(loop: Loop) -> Loop:
+def backward(loop: Loop, prefix: str = COTANGENT) -> Loop:
     """Backpropagation through time: the reversed loop that carries the cotangent of the state.
 
     The cotangent of a state is what the later step hands back plus what the output at this step
-    contributes: d_h[t] = d_h_carried[t] + d_h_output[t].
+    contributes: d_h[t] = d_h_carried[t] + d_h_output[t]. The cotangent of a state that enters a step is
+    wanted as a sequence by nobody: the last one carried is that of the first state.
+
+    Args:
+        loop: The loop that is differentiated.
+        prefix: Of the names of cotangents; another one for every further derivative.
     """
-    step = vjp(loop.step)
+    step = vjp(loop.step, prefix)
     inputs = dict(step.inputs)
     arriving, carry = [], []
     for entering, leaving in loop.carry:
-        bar = cotangent(leaving)
+        bar, back = cotangent(leaving, prefix), cotangent(entering, prefix)
+        if bar not in inputs:  # the new state is a constant
+            continue
         carried, output = (sp.Symbol(f"{bar}_{part}", real=True) for part in ("carried", "output"))
-        inputs |= dict.fromkeys((carried, output), inputs.pop(bar))
-        arriving.append(Pointwise(bar, carried + output))
-        carry.append((carried, cotangent(entering)))
+        parts = (carried, output) if back in step.outputs else (output,)  # a state that nothing reads
+        inputs |= dict.fromkeys(parts, inputs.pop(bar))
+        arriving.append(Pointwise(bar, sp.Add(*parts)))
+        carry += [(carried, back)] if carried in parts else []
     whole = Program(inputs, (*arriving, *step.statements), step.outputs)
-    return Loop(_renamed(loop, "backward"), whole, tuple(carry), not loop.reverse)
+    transient = frozenset(leaving for _, leaving in carry)
+    return Loop(_renamed(loop, "backward"), whole, tuple(carry), not loop.reverse, transient)
 
 
-def linearised(loop: Loop) -> Loop:
-    """The tangent of the loop: runs in the same direction and carries the tangent of the state."""
-    step = jvp(loop.step)
-    carry = tuple((tangent(entering), tangent(leaving)) for entering, leaving in loop.carry)
-    return Loop(_renamed(loop, "tangent"), step, carry, loop.reverse)
+def linearised(loop: Loop, prefix: str = TANGENT) -> Loop:
+    """The tangent of the loop: runs in the same direction and carries the tangent of the state.
+
+    Args:
+        loop: The loop that is differentiated.
+        prefix: Of the names of tangents; another one for every further derivative.
+    """
+    step = jvp(loop.step, prefix)
+    carry = tuple((tangent(entering, prefix), tangent(leaving, prefix)) for entering, leaving in loop.carry)
+    transient = frozenset(tangent(symbol, prefix) for symbol in loop.transient)
+    return Loop(_renamed(loop, "tangent"), step, carry, loop.reverse, transient)
 
 
 def _renamed(loop: Loop, derivative: str) -> str:

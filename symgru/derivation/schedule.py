@@ -8,22 +8,27 @@ Three rewrites make the inside as small as it can be:
 
     fold          a value that is a multiple of one loop-dependent value, v = c·d, is written as such
                   wherever it is read, so chains of products collapse to one coefficient; what is
-                  affine in loop-dependent values gets one coefficient for each
+                  affine in loop-dependent values gets one coefficient for each; v = c·d + e is written
+                  out too where the inside gets smaller
     hoist         a loop-invariant part of a sum, product or contraction moves before the loop
     rematerialise a multiple v = c·d that is read after the loop is computed there again from d, so
-                  only d has to be stored at every step
+                  only d has to be stored at every step; likewise c·d + e where that stores less
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from itertools import count
 
 import sympy as sp
 
+from symgru.derivation.count import operations
 from symgru.derivation.loop import Loop
 from symgru.equations import Contract, Pointwise, Program, Shape, Statement, select
+
+#: Whether a value is written out where it is read, given the loop-dependent values.
+Foldable = Callable[[Pointwise, Set[sp.Symbol]], bool]
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class Schedule:
     Attributes:
         loop: What was scheduled.
         before, inside, after: The statements of each phase, in order.
-        stored: Values computed inside that are kept for every step: those read after the loop and those
-            that are outputs of it.
+        stored: Values computed inside, or entering a step, that are kept for every step: those read after the
+            loop and those that are outputs of it.
     """
 
     loop: Loop
@@ -57,8 +62,17 @@ class Schedule:
 
 
 def schedule(loop: Loop) -> Schedule:
-    """Find the three phases of a loop."""
-    program = _fold(loop)
+    """Find the three phases of a loop, with the fewer operations inside of two ways of folding."""
+    plain = _scheduled(loop, _is_multiple)
+    varying = loop.carried | {s.target for s in plain.inside}
+    pointwise = [s for s in plain.inside if isinstance(s, Pointwise)]
+    if not any(_is_scaled(s, varying) and not _is_multiple(s, varying) for s in pointwise):
+        return plain
+    return min(plain, _scheduled(loop, _is_scaled), key=lambda form: operations(form.inside).pointwise)
+
+
+def _scheduled(loop: Loop, foldable: Foldable) -> Schedule:
+    program = _fold(loop, foldable)
     varying = _dependents(program, loop.carried)
     needed = _ancestors(program, (leaving for _, leaving in loop.carry))
     before = [s for s in program if s.target not in varying]
@@ -70,15 +84,11 @@ def schedule(loop: Loop) -> Schedule:
 
 
 def _stored(loop: Loop, inside: list[Statement], after: list[Statement]) -> tuple[sp.Symbol, ...]:
-    """What has to outlive its step: reads of the phase after, and outputs other than cotangents of a state.
-
-    The cotangent of the state that enters a step is only wanted for the first step, and there it is
-    the last value carried.
-    """
-    leaving = {leaving for _, leaving in loop.carry} if loop.reverse else set()
-    wanted = _reads(after) | (set(loop.step.outputs) - leaving)
+    """What has to outlive its step: reads of the phase after, and outputs that are wanted as sequences."""
+    wanted = _reads(after) | (set(loop.step.outputs) - loop.transient)
     recomputed = {s.target for s in after}
-    return tuple(s.target for s in inside if s.target in wanted - recomputed)
+    entering = (symbol for symbol, _ in loop.carry if symbol in wanted)
+    return (*entering, *(s.target for s in inside if s.target in wanted - recomputed))
 
 
 def _reads(statements: Iterable[Statement]) -> set[sp.Symbol]:
@@ -114,14 +124,33 @@ def _coefficients(
 
 def _multiple(statement: Statement, varying: Set[sp.Symbol]) -> sp.Symbol | None:
     """d, if the statement is v = c·d with exactly one loop-dependent d and a c that does not contain it."""
+    if not isinstance(statement, Pointwise) or not _affine_in_one(statement, varying):
+        return None
+    (dependency,) = statement.reads & varying
+    return dependency if statement.expression.xreplace({dependency: sp.S.Zero}) == 0 else None
+
+
+def _affine_in_one(statement: Statement, varying: Set[sp.Symbol]) -> bool:
+    """Whether the statement is v = c·d + e with exactly one loop-dependent value d."""
     dependencies = statement.reads & varying
     if not isinstance(statement, Pointwise) or len(dependencies) != 1:
-        return None
-    affine = _coefficients(statement.expression, dependencies)
-    return next(iter(dependencies)) if affine is not None and affine[1] == 0 else None
+        return False
+    return _coefficients(statement.expression, dependencies) is not None
 
 
-def _fold(loop: Loop) -> Program:
+def _is_multiple(part: Pointwise, varying: Set[sp.Symbol]) -> bool:
+    return _multiple(part, varying) is not None
+
+
+def _is_scaled(part: Pointwise, varying: Set[sp.Symbol]) -> bool:
+    """Whether the value is c·d + e with one loop-dependent d and a c that is no number."""
+    if not _affine_in_one(part, varying):
+        return False
+    (dependency,) = part.reads & varying
+    return _is_multiple(part, varying) or not sp.diff(part.expression, dependency).is_Number
+
+
+def _fold(loop: Loop, foldable: Foldable) -> Program:
     varying = set(loop.carried)
     written_out: dict[sp.Expr, sp.Expr] = {}
     statements: list[Statement] = []
@@ -131,7 +160,7 @@ def _fold(loop: Loop) -> Program:
                 part = _collected(part, written_out, varying)
             if part.reads & varying:
                 varying.add(part.target)
-            if isinstance(part, Pointwise) and _multiple(part, varying) is not None:
+            if isinstance(part, Pointwise) and foldable(part, varying):
                 written_out[part.target] = part.expression
             statements.append(part)
     program = Program(loop.step.inputs, tuple(statements), loop.step.outputs)
@@ -245,7 +274,23 @@ def _rematerialise(
         if statement.target in wanted and _multiple(statement, varying) is not None:
             again.append(statement)
             wanted |= statement.reads
-    return [*reversed(again), *after]
+    again += _shifted(inside, wanted - {s.target for s in again}, varying)
+    return [*(s for s in inside if s in again), *after]
+
+
+def _shifted(inside: list[Statement], stored: Set[sp.Symbol], varying: Set[sp.Symbol]) -> list[Statement]:
+    """What is stored though v = c·d + e, where d is stored too or serves several such v."""
+    candidates: dict[sp.Symbol, list[Statement]] = {}
+    for statement in inside:
+        if statement.target in stored and _affine_in_one(statement, varying):
+            (dependency,) = statement.reads & varying
+            candidates.setdefault(dependency, []).append(statement)
+    return [
+        statement
+        for dependency, statements in candidates.items()
+        if dependency in stored or len(statements) > 1
+        for statement in statements
+    ]
 
 
 def _reads_in_order(statements: Iterable[Statement], excluded: set[sp.Symbol]) -> tuple[sp.Symbol, ...]:

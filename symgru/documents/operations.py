@@ -1,14 +1,13 @@
-"""What a phase of a schedule costs, counted on its statements."""
+"""What a phase of a schedule costs, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import sympy as sp
-
+from symgru import derivation
 from symgru.documents.words import counted
-from symgru.equations import Contract, Mean, Outer, Pointwise, Statement
+from symgru.equations import Statement
 
 
 @dataclass(frozen=True)
@@ -38,17 +37,5 @@ class Operations:
 
 def operations(statements: Iterable[Statement]) -> Operations:
     """Count the operations of some statements."""
-    scalar = products = outer = means = 0
-    for statement in statements:
-        match statement:
-            case Pointwise():
-                scalar += int(sp.count_ops(statement.expression))
-            case Contract():
-                products += len(statement.terms)
-            case Outer():
-                outer += len(statement.terms)
-            case Mean():
-                means += 1
-            case _:
-                pass
-    return Operations(scalar, products, outer, means)
+    count = derivation.operations(statements)
+    return Operations(count.pointwise, count.products, count.outer, count.means)
