@@ -3,8 +3,12 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from symgru.derivation.caching import clear
 
 # `ci` draws the same examples every time, so a red test stays red; `thorough` draws new ones on every run and
 # prints how to get a failing one back. No deadline: no test is timed.
@@ -30,3 +34,11 @@ os.environ["TRITON_CACHE_DIR"] = _TRITON_CACHE
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(_TRITON_CACHE, ignore_errors=True)
+
+
+@pytest.fixture
+def forgetful() -> Iterator[None]:
+    """Derivations are made anew, so that an error planted in the rules is used, and leaves nothing behind."""
+    clear()
+    yield
+    clear()

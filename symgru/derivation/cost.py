@@ -135,7 +135,7 @@ def fused_step(cell: Cell) -> StepCost:
         Pointwise(s.target, s.expression.xreplace(zeros)) if isinstance(s, Pointwise) else s for s in adjoint
     ]
     kept = {*whole.outputs, *step.outputs}
-    _, backward_part = cheapest((step.statements, local), kept, {str(s) for s in whole.shapes})
+    _, backward_part = cheapest((step.statements, local), kept, {s.name for s in whole.shapes})
     statements = tuple(s for s in backward_part if isinstance(s, Pointwise))
     computed = {s.target for s in backward_part} | (whole.inputs.keys() - step.inputs.keys())
     saved = {str(symbol) for s in statements for symbol in s.reads - computed}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from symgru.derivation.caching import cached
 from symgru.derivation.partials import Partials
 from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum
 
@@ -15,6 +16,7 @@ def tangent(symbol: sp.Symbol, prefix: str = PREFIX) -> sp.Symbol:
     return sp.Symbol(f"{prefix}{symbol}", real=True)
 
 
+@cached
 def jvp(program: Program, prefix: str = PREFIX) -> Program:
     """The program followed by the tangent of every statement.
 

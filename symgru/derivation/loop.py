@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from symgru.derivation.caching import cached
 from symgru.derivation.complement import with_complements
 from symgru.derivation.forward_mode import PREFIX as TANGENT
 from symgru.derivation.forward_mode import jvp, tangent
@@ -48,11 +49,13 @@ class Loop:
         return frozenset(entering for entering, _ in self.carry)
 
 
+@cached
 def forward(cell: Cell) -> Loop:
     """The loop of a cell over time, with complementary gates in place of 1 − σ."""
     return Loop(f"{cell.name}_forward", with_complements(cell.step), cell.carry)
 
 
+@cached
 def backward(loop: Loop, prefix: str = COTANGENT) -> Loop:
     """Backpropagation through time: the reversed loop that carries the cotangent of the state.
 
@@ -81,6 +84,7 @@ def backward(loop: Loop, prefix: str = COTANGENT) -> Loop:
     return Loop(_renamed(loop, "backward"), whole, tuple(carry), not loop.reverse, transient)
 
 
+@cached
 def linearised(loop: Loop, prefix: str = TANGENT) -> Loop:
     """The tangent of the loop: runs in the same direction and carries the tangent of the state.
 

@@ -27,6 +27,7 @@ from itertools import chain, count
 
 import sympy as sp
 
+from symgru.derivation.caching import cached
 from symgru.derivation.forward_mode import tangent
 from symgru.derivation.loop import Loop, backward, forward, linearised
 from symgru.derivation.pruning import restricted, without_zeros
@@ -98,6 +99,7 @@ def states(cell: Cell) -> Pipeline:
     return Pipeline(f"{cell.name}_forward", tuple(loop.step.inputs), (stage,), outputs)
 
 
+@cached
 def gradient(cell: Cell) -> Pipeline:
     """Cotangents of the inputs, first states and parameters, from those of the states."""
     return pullback(states(cell), f"{cell.name}_gradient")
@@ -312,7 +314,7 @@ def _pruned(pipeline: Pipeline) -> Pipeline:
 
 def _new_prefix(pipeline: Pipeline, candidates: Iterable[str]) -> str:
     """The first prefix that no name in the pipeline has."""
-    names = {str(s) for stage in pipeline.stages for s in stage.loop.step.shapes}
+    names = {s.name for stage in pipeline.stages for s in stage.loop.step.shapes}
     names |= {str(value) for value in pipeline.values}
     return next(prefix for prefix in candidates if not any(name.startswith(prefix) for name in names))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from symgru.equations import Pointwise, Program, select
+from symgru.equations import Pointwise, Program, name_of, select
 
 
 class Partials:
@@ -27,4 +27,4 @@ class Partials:
 
     def variables(self, statement: Pointwise) -> list[sp.Symbol]:
         """What the statement can be differentiated by, in a fixed order."""
-        return sorted(statement.reads - self.constants, key=str)
+        return sorted(statement.reads - self.constants, key=name_of)

@@ -16,6 +16,7 @@ from itertools import chain, count
 
 import sympy as sp
 
+from symgru.derivation.caching import cached
 from symgru.derivation.partials import Partials
 from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum
 
@@ -27,6 +28,7 @@ def cotangent(symbol: sp.Symbol, prefix: str = PREFIX) -> sp.Symbol:
     return sp.Symbol(f"{prefix}{symbol}", real=True)
 
 
+@cached
 def vjp(program: Program, prefix: str = PREFIX) -> Program:
     """The program followed by its adjoint statements in reverse order.
 
@@ -136,7 +138,7 @@ class _Adjoint:
         if expression.is_Symbol:
             return expression
         if expression not in self._named:
-            taken = {str(s) for s in self._named.values()}
+            taken = {s.name for s in self._named.values()}
             fresh = next(n for n in chain([name], (f"{name}_{i}" for i in count(2))) if n not in taken)
             self._named[expression] = sp.Symbol(fresh, real=True)
             self.statements.append(Pointwise(self._named[expression], expression))

@@ -23,9 +23,10 @@ from itertools import count
 
 import sympy as sp
 
+from symgru.derivation.caching import cached
 from symgru.derivation.count import operations
 from symgru.derivation.loop import Loop
-from symgru.equations import Contract, Pointwise, Program, Shape, Statement, select
+from symgru.equations import Contract, Pointwise, Program, Shape, Statement, name_of, select
 
 #: Whether a value is written out where it is read, given the loop-dependent values.
 Foldable = Callable[[Pointwise, Set[sp.Symbol]], bool]
@@ -61,6 +62,7 @@ class Schedule:
         return tuple(p for p in self.loop.step.parameters if p in read)
 
 
+@cached  # pipelines of different orders share loops
 def schedule(loop: Loop) -> Schedule:
     """Find the three phases of a loop, with the fewer operations inside of two ways of folding."""
     plain = _scheduled(loop, _is_multiple)
@@ -111,11 +113,12 @@ def _ancestors(program: Program, targets: Iterable[sp.Symbol]) -> set[sp.Symbol]
     return needed
 
 
+@cached
 def _coefficients(
-    expression: sp.Expr, variables: Iterable[sp.Symbol]
-) -> tuple[dict[sp.Symbol, sp.Expr], sp.Expr] | None:
+    expression: sp.Expr, variables: frozenset[sp.Symbol]
+) -> tuple[Mapping[sp.Symbol, sp.Expr], sp.Expr] | None:
     """({v: c}, rest), if the expression is Σ c·v + rest with no variable in any c; None if it is not."""
-    ordered = sorted(variables, key=str)
+    ordered = sorted(variables, key=name_of)
     slopes = {v: sp.diff(expression, v) for v in ordered}
     if any(slope.has(*ordered) for slope in slopes.values()):
         return None
@@ -190,19 +193,19 @@ def _collected(
     choice = _one_select(expression)
     if isinstance(choice, select) and all(case.is_Symbol for case in choice.args):
         return Pointwise(statement.target, choice)
-    dependencies = expression.free_symbols & varying
+    dependencies = frozenset(expression.free_symbols & varying)
     affine = _coefficients(expression, dependencies) if dependencies else None
     if affine is None:
         return Pointwise(statement.target, expression)
     slopes, rest = affine
-    terms = [_one_select(sp.factor_terms(slope)) * v for v, slope in slopes.items()]
+    terms = [_one_select(_factored(slope)) * v for v, slope in slopes.items()]
     return Pointwise(statement.target, sp.Add(*terms, rest))
 
 
 def _one_select(coefficient: sp.Expr) -> sp.Expr:
     """Pull masks to the outside, c·select(m, 1, 0) + d·select(m, 0, 1) = select(m, c, d)."""
     masks = {node.args[0] for node in coefficient.atoms(select)}
-    for mask in sorted(masks, key=str):
+    for mask in sorted(masks, key=name_of):
         coefficient = select(mask, _where(coefficient, mask, 1), _where(coefficient, mask, 2))
     return coefficient
 
@@ -210,7 +213,13 @@ def _one_select(coefficient: sp.Expr) -> sp.Expr:
 def _where(expression: sp.Expr, mask: sp.Expr, case: int) -> sp.Expr:
     """The expression where the mask is true (case 1) or false (case 2)."""
     decided = {node: node.args[case] for node in expression.atoms(select) if node.args[0] == mask}
-    return sp.factor_terms(expression.xreplace(decided))
+    return _factored(expression.xreplace(decided))
+
+
+@cached
+def _factored(expression: sp.Expr) -> sp.Expr:
+    """Common factors of the terms of its sums taken out."""
+    return sp.factor_terms(expression) if expression.has(sp.Add) else expression
 
 
 def _hoist(
@@ -235,7 +244,7 @@ class _Hoisting:
     def __init__(self, varying: Set[sp.Symbol], shapes: Mapping[sp.Symbol, Shape]):
         self.names: dict[sp.Expr, sp.Symbol] = {}
         self._varying = varying
-        self._taken = {str(s) for s in shapes}
+        self._taken = {s.name for s in shapes}
         self._sequences = {s for s, shape in shapes.items() if shape.per_step}
 
     def visit(self, node: sp.Expr, target: sp.Symbol) -> sp.Expr:
@@ -296,6 +305,6 @@ def _shifted(inside: list[Statement], stored: Set[sp.Symbol], varying: Set[sp.Sy
 def _reads_in_order(statements: Iterable[Statement], excluded: set[sp.Symbol]) -> tuple[sp.Symbol, ...]:
     seen: dict[sp.Symbol, None] = {}
     for statement in statements:
-        for symbol in sorted(statement.reads - excluded, key=str):
+        for symbol in sorted(statement.reads - excluded, key=name_of):
             seen.setdefault(symbol)
     return tuple(seen)

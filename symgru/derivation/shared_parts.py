@@ -14,7 +14,7 @@ from itertools import combinations, count
 
 import sympy as sp
 
-from symgru.equations import Pointwise, Statement, sigmoid
+from symgru.equations import Pointwise, Statement, name_of, sigmoid
 
 ONE = sp.S.One
 
@@ -262,7 +262,7 @@ def _ranks(statements: Iterable[Statement]) -> dict[sp.Expr, Rank]:
     readers: dict[sp.Expr, list[int]] = defaultdict(list)
     gates: dict[sp.Expr, sp.Symbol] = {}
     for position, statement in enumerate(statements):
-        for symbol in sorted(statement.reads, key=str):
+        for symbol in sorted(statement.reads, key=name_of):
             places.setdefault(symbol, len(places))
             readers[symbol].append(position)
         places.setdefault(statement.target, len(places))

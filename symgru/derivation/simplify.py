@@ -30,7 +30,7 @@ from symgru.equations import Pointwise, Statement
 
 def simplified(scheduled: Schedule) -> Schedule:
     """The schedule with the same values, computed in as few operations as the search finds."""
-    taken = {str(s) for s in scheduled.loop.step.shapes}
+    taken = {s.name for s in scheduled.loop.step.shapes}
     taken |= {str(s.target) for s in (*scheduled.before, *scheduled.inside, *scheduled.after)}
     read = {symbol for s in scheduled.inside for symbol in s.reads}
     leaving = {leaving for _, leaving in scheduled.loop.carry}

@@ -27,6 +27,7 @@ from symgru.equations.program import (
     Sum,
     bias,
     matrix,
+    name_of,
     vector,
 )
 from symgru.equations.wrappers import RESTART, VALID, with_lengths, with_resets, with_zoneout
@@ -54,6 +55,7 @@ __all__ = [
     "gru",
     "matrix",
     "mean",
+    "name_of",
     "reflect_sigmoid",
     "relu",
     "rsqrt",

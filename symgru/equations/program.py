@@ -208,14 +208,14 @@ class Program:
         shapes, sums = dict(self.inputs), set[sp.Symbol]()
         _check_names((*self.inputs, *(s.target for s in self.statements)))
         for statement in self.statements:
-            missing = sorted(s.name for s in statement.reads - shapes.keys())
+            missing = sorted(s.name for s in statement.reads if s not in shapes)
             if missing:
                 raise ProgramError(
                     f"'{statement}' reads {', '.join(missing)}, which nothing before it defines"
                 )
             if statement.target in shapes:
                 raise ProgramError(f"'{statement}' defines {statement.target} a second time")
-            for symbol in sorted(statement.reads & sums, key=_name):
+            for symbol in sorted(statement.reads & sums, key=name_of):
                 raise ProgramError(
                     f"'{statement}' reads {symbol}, a sum over time and batch, which no step knows"
                 )
@@ -269,13 +269,16 @@ class Program:
                 kept.append(statement)
                 live |= statement.reads
         inputs = {s: shape for s, shape in self.inputs.items() if s in live}
+        if len(inputs) == len(self.inputs) and len(kept) == len(self.statements):
+            return self
         return Program(inputs, tuple(reversed(kept)), self.outputs)
 
     def __iter__(self) -> Iterator[Statement]:
         return iter(self.statements)
 
 
-def _name(symbol: sp.Symbol) -> str:
+def name_of(symbol: sp.Symbol) -> str:
+    """The name, as a sort key; str asks SymPy's printer."""
     return str(symbol.name)
 
 
@@ -355,7 +358,7 @@ def _check_masks(inputs: Mapping[sp.Symbol, Shape], statements: Iterable[Stateme
         if suspects and isinstance(statement, Pointwise):
             bare = statement.expression.replace(select, lambda _, chosen, otherwise: chosen + otherwise)
             suspects &= bare.free_symbols
-        for mask in sorted(suspects, key=_name):
+        for mask in sorted(suspects, key=name_of):
             raise ProgramError(f"'{statement}' reads the mask {mask} as a number")
 
 

@@ -27,7 +27,7 @@ def check_triton_names(names: Iterable[object]) -> None:
 
 
 def _check(names: Iterable[object], reserved: frozenset[str], language: str) -> None:
-    for name in sorted(set(map(str, names))):
+    for name in sorted({str(getattr(name, "name", name)) for name in names}):
         if name in reserved or _JOINED.fullmatch(name):
             raise LoweringError(
                 f"{name} cannot be the name of a symbol in {language} source, which uses it itself"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 import sympy as sp
 
 from symgru.derivation import Schedule
-from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum
+from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum, name_of
 from symgru.lowering.layout import Layout
 from symgru.lowering.names import check_torch_names
 from symgru.lowering.printers import LoweringError, TorchPrinter
 from symgru.lowering.wrap import tuple_source, wrapped
 
-_print = TorchPrinter().doprint
+_print = lru_cache(maxsize=4096)(TorchPrinter().doprint)  # passes repeat the gates of the forward pass
 
 T = TypeVar("T")
 
@@ -111,7 +112,7 @@ def torch_functions(name: str, schedule: Schedule, layout: Layout) -> tuple[Func
     )
     defined = {s.target for s in schedule.after}
     reads_after = _unique(
-        s for statement in schedule.after for s in sorted(statement.reads - defined, key=str)
+        s for statement in schedule.after for s in sorted(statement.reads - defined, key=name_of)
     )
     after = torch_function(
         f"{name}_after",
@@ -206,7 +207,7 @@ class _Body:
             if isinstance(statement, Pointwise | _Spread)
             for s in statement.reads
         }
-        stacks = _unique(b.stack for s in sorted(read, key=str) if (b := self.layout.block(s)))
+        stacks = _unique(b.stack for s in sorted(read, key=name_of) if (b := self.layout.block(s)))
         for stack in stacks:
             members = {b.index: s for s in read if (b := self.layout.block(s)) and b.stack == stack}
             count = next(b.count for s in read if (b := self.layout.block(s)) and b.stack == stack)

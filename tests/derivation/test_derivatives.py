@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symgru.derivation import cotangent, forward, jvp, tangent, vjp
+from symgru.derivation.caching import clear
 from symgru.derivation.partials import Partials
 from symgru.equations import (
     CellBuilder,
@@ -206,7 +207,7 @@ def _double_backward(step, values, outer):
 @pytest.mark.parametrize(
     "wrong", [lambda d: sp.Rational(2001, 2000) * d, lambda d: -d, lambda d: d + sp.Rational(1, 1000)]
 )
-def test_a_planted_wrong_derivative_is_caught(monkeypatch, wrong):
+def test_a_planted_wrong_derivative_is_caught(forgetful, monkeypatch, wrong):
     """HIPS/autograd's test of its own checker: a slope of 2.001 for 2 has to fail."""
     cell, size = gru("keep", "after"), Sizes(4, 2, {"I": 3, "H": 4})
     right, point = Differentiable(cell), draw(cell, size, 0)
@@ -217,6 +218,7 @@ def test_a_planted_wrong_derivative_is_caught(monkeypatch, wrong):
         result = derivative(self, statement, variable)
         return wrong(result) if str(statement.target) == "candidate" else result
 
+    clear()
     monkeypatch.setattr(Partials, "derivative", planted)
     bad = Differentiable(cell)
     with pytest.raises(AssertionError, match="dot-product test"):
@@ -227,10 +229,11 @@ def test_a_planted_wrong_derivative_is_caught(monkeypatch, wrong):
         assert_taylor(bad.states, lambda t: bad.jvp(point, t), point, directions(cell, size, 1))
 
 
-def test_an_error_in_both_modes_alike_is_caught_by_taylor_only(monkeypatch):
+def test_an_error_in_both_modes_alike_is_caught_by_taylor_only(forgetful, monkeypatch):
     """Why there are two tests: the same wrong rule in both modes is consistent with itself."""
     cell, size = gru("keep", "before"), Sizes(3, 2, {"I": 3, "H": 4})
     point, derivative = draw(cell, size, 0), Partials.derivative
+    clear()
     monkeypatch.setattr(
         Partials, "derivative", lambda self, s, v: derivative(self, s, v) * sp.Rational(1001, 1000)
     )
