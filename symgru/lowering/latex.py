@@ -26,7 +26,11 @@ class LatexPrinter(MathPrinter):
         accent = {COTANGENT: r"\bar", TANGENT: r"\dot"}.get(glyph.mark)
         letter = f"{accent}{{{glyph.latex}}}" if accent else glyph.latex
         superscript = ",".join(s if len(s) == 1 else rf"\mathrm{{{s}}}" for s in glyph.superscript)
-        return letter + (f"^{{{superscript}}}" if superscript else "") + f"_{{{glyph.subscript}}}"
+        indices = (
+            f"^{{{superscript}}}" if superscript else "",
+            f"_{{{glyph.subscript}}}" if glyph.subscript else "",
+        )
+        return letter + "".join(indices)
 
     def _marked(self, mark: str, operand: str) -> str:
         if mark == COTANGENT:

@@ -208,7 +208,8 @@ def _candidates(cell: Cell, symbol: sp.Symbol) -> Iterator[Glyph]:
         role = Role.MATRIX if len(shape.axes) == 2 else Role.BIAS
         if len(letter) == 1:
             yield _parameter(letter, index, role)
-        yield _parameter(name, "", role)
+        bold = "mathbf" if role is Role.MATRIX else "mathit"
+        yield Glyph(_written_out(bold, name), name, (), "", role)
         return
     for entering, leaving in cell.carry:
         if symbol in (entering, leaving) and letter != name:
@@ -220,7 +221,12 @@ def _candidates(cell: Cell, symbol: sp.Symbol) -> Iterator[Glyph]:
     if name.endswith("_preactivation"):
         gate = name.removesuffix("_preactivation")
         yield _vector("a", "t", _GATES.get(gate) or _letter(gate))
-    yield Glyph(rf"\mathit{{{name}}}".replace("_", r"\_"), name, (), "t")
+    yield Glyph(_written_out("mathit", name), name, (), "t")
+
+
+def _written_out(font: str, name: str) -> str:
+    """A whole name in LaTeX."""
+    return rf"\{font}{{{name}}}".replace("_", r"\_")
 
 
 def _letter(name: str) -> str:

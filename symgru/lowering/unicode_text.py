@@ -24,7 +24,8 @@ class TextPrinter(MathPrinter):
     def _glyph(self, glyph: Glyph) -> str:
         superscript = ",".join(glyph.superscript)
         letter = glyph.text + (f"^{_braced(superscript)}" if superscript else "")
-        return self._prefix(glyph.mark) + letter + f"_{_braced(glyph.subscript.replace('-', '−'))}"
+        subscript = f"_{_braced(glyph.subscript.replace('-', '−'))}" if glyph.subscript else ""
+        return self._prefix(glyph.mark) + letter + subscript
 
     def _marked(self, mark: str, operand: str) -> str:
         return f"{self._prefix(mark)}({operand})"

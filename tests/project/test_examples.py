@@ -1,4 +1,4 @@
-"""The README's first Python example runs as it stands there, in a folder of its own."""
+"""The README's first Python example and the tutorial run as they stand there, in a folder of their own."""
 
 import ast
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
-def first_python_block(text: str) -> str:
-    match = re.search(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert match, "README.md has no ```python block"
-    return match[1]
+def python_blocks(text: str) -> list[str]:
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert blocks, "there is no ```python block"
+    return blocks
 
 
 def assert_example_holds(source: str, folder: Path) -> None:
@@ -31,7 +31,19 @@ def assert_example_holds(source: str, folder: Path) -> None:
 
 
 def test_the_first_example_of_the_readme_holds(tmp_path):
-    assert_example_holds(first_python_block(README.read_text(encoding="utf-8")), tmp_path)
+    first, *_ = python_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert_example_holds(first, tmp_path)
+
+
+def test_the_tutorial_is_one_program(tmp_path):
+    blocks = python_blocks((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"))
+    assert_example_holds("\n".join(blocks), tmp_path)
+
+
+def test_the_cell_of_the_tutorial_takes_less_than_twenty_lines():
+    definition = python_blocks((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"))[0]
+    assert definition.count("\n") < 20
+    assert "cell.build()" in definition
 
 
 # The checker itself.
@@ -39,11 +51,12 @@ def test_the_first_example_of_the_readme_holds(tmp_path):
 
 def test_a_readme_without_an_example_is_caught():
     with pytest.raises(AssertionError, match="no ```python block"):
-        first_python_block("# title\n\n```sh\nmake demo\n```\n")
+        python_blocks("# title\n\n```sh\nmake demo\n```\n")
 
 
-def test_only_the_first_block_is_taken():
-    assert first_python_block("```sh\nls\n```\n```python\na = 1\n```\n```python\nb = 2\n```\n") == "a = 1\n"
+def test_only_python_blocks_are_taken():
+    text = "```sh\nls\n```\n```python\na = 1\n```\n```python\nb = 2\n```\n"
+    assert python_blocks(text) == ["a = 1\n", "b = 2\n"]
 
 
 @pytest.mark.parametrize(
