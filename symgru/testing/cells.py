@@ -4,6 +4,7 @@ for case in cases():
     case.cell()                                what symgru derives from
     case.expected(point)                       states by the reference
     case.gradients(point, cotangents)          by torch autograd of the reference
+    case.double_backward(point, cotangents, outer)   and of those gradients
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 from symgru.cells import CELLS
 from symgru.equations import Cell, with_lengths, with_resets, with_zoneout
 from symgru.testing.loops import Sizes, draw, masks
-from symgru.testing.references import REFERENCES, run
+from symgru.testing.references import REFERENCES, Tensors, run
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Point = Mapping[str, Array]
@@ -60,7 +61,7 @@ class Case:
         """The equations."""
         return WRAPPERS[self.wrapper](CELLS[self.name]())
 
-    def run(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def run(self, tensors: Tensors) -> Tensors:
         """States by the reference, differentiable by autograd."""
         rate = float(RATE) if self.wrapper == "zoneout at inference" else None
         return run(REFERENCES[self.name], tensors, zoneout_rate=rate)
@@ -72,12 +73,30 @@ class Case:
 
     def gradients(self, point: Point, cotangents: Point) -> dict[str, Array]:
         """Cotangents of the inputs by autograd of the reference; masks have none."""
+        return _arrays(self._gradients(_tensors(point), _tensors(cotangents)))
+
+    def double_backward(self, point: Point, cotangents: Point, outer: Point) -> dict[str, Array]:
+        """Cotangents of the inputs and, as d_`state`, of the cotangents, by autograd of those gradients.
+
+        Those of the inputs are also the Hessian of Σ⟨cotangent, state⟩ times `outer`, as it is symmetric.
+
+        Args:
+            point: Inputs, first states, parameters and masks.
+            cotangents: Of the states.
+            outer: Cotangents of the gradients of all inputs.
+        """
         tensors = _tensors(point)
-        moving = {n: t.requires_grad_() for n, t in tensors.items() if n not in mask_names(self.cell())}
-        states = self.run(tensors)
-        total = torch.stack([(states[n] * torch.from_numpy(c)).sum() for n, c in cotangents.items()]).sum()
-        gradients = torch.autograd.grad(total, list(moving.values()), materialize_grads=True)
-        return {name: g.numpy() for name, g in zip(moving, gradients, strict=True)}
+        bars = {name: bar.requires_grad_() for name, bar in _tensors(cotangents).items()}
+        gradients = self._gradients(tensors, bars, create_graph=True)
+        wanted = {name: tensors[name] for name in gradients} | {
+            f"d_{name}": bar for name, bar in bars.items()
+        }
+        return _arrays(_pulled_back(gradients, _tensors(outer), wanted))
+
+    def _gradients(self, point: Tensors, cotangents: Tensors, create_graph: bool = False) -> Tensors:
+        excluded = mask_names(self.cell())
+        moving = {name: t.requires_grad_() for name, t in point.items() if name not in excluded}
+        return _pulled_back(self.run(point), cotangents, moving, create_graph)
 
 
 def cases(names: Iterable[str] = tuple(CELLS), wrappers: Iterable[str] = tuple(WRAPPERS)) -> list[Case]:
@@ -96,5 +115,18 @@ def directions(cell: Cell, sizes: Sizes, seed: int) -> dict[str, Array]:
     return {name: value for name, value in draw(cell, sizes, seed).items() if name not in excluded}
 
 
-def _tensors(point: Point) -> dict[str, torch.Tensor]:
+def _tensors(point: Point) -> Tensors:
     return {name: torch.from_numpy(np.array(value)) for name, value in point.items()}
+
+
+def _arrays(tensors: Tensors) -> dict[str, Array]:
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+
+
+def _pulled_back(outputs: Tensors, bars: Tensors, inputs: Tensors, create_graph: bool = False) -> Tensors:
+    """Cotangents of the inputs, from those of the outputs."""
+    total = torch.stack([(outputs[name] * bar).sum() for name, bar in bars.items()]).sum()
+    found = torch.autograd.grad(
+        total, list(inputs.values()), create_graph=create_graph, materialize_grads=True
+    )
+    return dict(zip(inputs, found, strict=True))
