@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sympy as sp
 
 from symgru.equations import Pointwise, Program, name_of, select
+
+
+@lru_cache(maxsize=8192)  # derived programs repeat the statements of what they are derived from
+def slope(expression: sp.Expr, variable: sp.Symbol) -> sp.Expr:
+    """∂(expression)/∂(variable), as SymPy has it: terms that are a product with the variable need no rule."""
+    terms = []
+    for term in sp.Add.make_args(expression):
+        factors = sp.Mul.make_args(term)
+        rest = [f for f in factors if f != variable]
+        if variable not in term.free_symbols:
+            continue
+        if len(rest) == len(factors) - 1 and not any(variable in f.free_symbols for f in rest):
+            terms.append(sp.Mul(*rest))
+        else:
+            terms.append(sp.diff(term, variable))
+    return sp.Add(*terms)
 
 
 class Partials:
@@ -23,7 +41,7 @@ class Partials:
 
     def derivative(self, statement: Pointwise, variable: sp.Symbol) -> sp.Expr:
         """∂(expression)/∂(variable)."""
-        return sp.diff(statement.expression, variable).xreplace(self._computed)
+        return slope(statement.expression, variable).xreplace(self._computed)
 
     def variables(self, statement: Pointwise) -> list[sp.Symbol]:
         """What the statement can be differentiated by, in a fixed order."""

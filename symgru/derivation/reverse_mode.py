@@ -63,7 +63,8 @@ class _Adjoint:
             self._expressions[output].append(cotangent(output, prefix))
 
     def reached(self, symbol: sp.Symbol) -> bool:
-        return bool(self._expressions[symbol] or self._products[symbol] or self._pairs[symbol])
+        moved = sp.Add(*self._expressions[symbol]) != 0  # contributions may cancel
+        return bool(moved or self._products[symbol] or self._pairs[symbol])
 
     def transpose(self, statement: Statement) -> None:
         """Add the contributions of one statement to the cotangents of what it reads."""

@@ -26,6 +26,7 @@ import sympy as sp
 from symgru.derivation.caching import cached
 from symgru.derivation.count import operations
 from symgru.derivation.loop import Loop
+from symgru.derivation.partials import slope
 from symgru.equations import Contract, Pointwise, Program, Shape, Statement, name_of, select
 
 #: Whether a value is written out where it is read, given the loop-dependent values.
@@ -53,7 +54,8 @@ class Schedule:
     def sequences(self) -> tuple[sp.Symbol, ...]:
         """Values from outside that the inside reads at every step, in order of first use."""
         own = {s.target for s in self.inside} | self.loop.carried | set(self.loop.step.parameters)
-        return _reads_in_order(self.inside, own)
+        known = (leaving for _, leaving in self.loop.carry if leaving not in own)  # such as a delayed input
+        return tuple(dict.fromkeys((*_reads_in_order(self.inside, own), *known)))
 
     @property
     def parameters(self) -> tuple[sp.Symbol, ...]:
@@ -119,8 +121,8 @@ def _coefficients(
 ) -> tuple[Mapping[sp.Symbol, sp.Expr], sp.Expr] | None:
     """({v: c}, rest), if the expression is Σ c·v + rest with no variable in any c; None if it is not."""
     ordered = sorted(variables, key=name_of)
-    slopes = {v: sp.diff(expression, v) for v in ordered}
-    if any(slope.has(*ordered) for slope in slopes.values()):
+    slopes = {v: slope(expression, v) for v in ordered}
+    if any(c.has(*ordered) for c in slopes.values()):
         return None
     return slopes, expression.xreplace(dict.fromkeys(ordered, sp.S.Zero))
 
@@ -150,7 +152,7 @@ def _is_scaled(part: Pointwise, varying: Set[sp.Symbol]) -> bool:
     if not _affine_in_one(part, varying):
         return False
     (dependency,) = part.reads & varying
-    return _is_multiple(part, varying) or not sp.diff(part.expression, dependency).is_Number
+    return _is_multiple(part, varying) or not slope(part.expression, dependency).is_Number
 
 
 def _fold(loop: Loop, foldable: Foldable) -> Program:
@@ -198,10 +200,11 @@ def _collected(
     if affine is None:
         return Pointwise(statement.target, expression)
     slopes, rest = affine
-    terms = [_one_select(_factored(slope)) * v for v, slope in slopes.items()]
+    terms = [_one_select(_factored(c)) * v for v, c in slopes.items()]
     return Pointwise(statement.target, sp.Add(*terms, rest))
 
 
+@cached
 def _one_select(coefficient: sp.Expr) -> sp.Expr:
     """Pull masks to the outside, c·select(m, 1, 0) + d·select(m, 0, 1) = select(m, c, d)."""
     masks = {node.args[0] for node in coefficient.atoms(select)}
