@@ -19,6 +19,7 @@ SYMBOLIC = {
     "rocq",
     "lowering",
     "documents",
+    "formulas",
 }
 ALL = SYMBOLIC | {"kernels", "torch_api", "torch_cells", "data", "testing", "demo", "cli"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -32,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rocq": {"equations", "derivation", "proof"},
     "lowering": {"equations", "derivation"},
     "documents": {"equations", "cells", "derivation", "proof", "lowering"},
+    "formulas": {"equations", "cells", "derivation", "proof", "lowering"},
     "kernels": set(),
     "torch_api": {"kernels"},
     "torch_cells": {"equations", "lowering", "kernels"},

@@ -37,7 +37,7 @@ def assert_does_not_load(forbidden: set[str], *python_args: str, folder: Path) -
         f"symgru.{package}"
         for package in (
             *("equations", "cells", "derivation", "proof", "equivalence", "certificates", "rocq"),
-            *("lowering", "documents"),
+            *("lowering", "documents", "formulas"),
         )
     ],
 )
