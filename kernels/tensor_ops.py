@@ -53,6 +53,15 @@ def softplus(vector: Tensor) -> Tensor:
     return torch.logaddexp(vector, torch.zeros_like(vector))
 
 
+def choice(mask: Tensor, chosen: float, otherwise: float, like: Tensor) -> Tensor:
+    """One of two numbers for every element of a mask, in the dtype in which `like` is computed with.
+
+    torch.where of two Python numbers is in torch's default dtype, and rounds 1/3 to float32.
+    """
+    numbers = like.new_tensor((chosen, otherwise), dtype=compute_dtype(like.dtype))
+    return torch.where(mask, numbers[0], numbers[1])
+
+
 def rows(stack: Tensor, start: int, stop: int, blocks: int) -> Tensor:
     """Blocks start to stop of a tensor that holds `blocks` blocks of equal height."""
     size = stack.shape[0] // blocks

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 SCHEMA, SCHEMA_VERSION = "symgru.comparison", 1
 
 #: The exit status of each verdict: like that of diff, 0 for the same; 3 leaves out 2, a wrong command line.
-STATUS = {"equal": 0, "left in right": 1, "right in left": 1, "different": 1, "undecided": 3}
+STATUS = {
+    "equal": 0,
+    "left in right": 1,
+    "right in left": 1,
+    "different": 1,
+    "not related in the search space": 3,
+    "undecided": 3,
+}
 
 
 @click.command("compare", short_help="Whether two cells are the same model, with a proof or witnesses.")
@@ -35,7 +42,8 @@ def command(left: str, right: str, as_json: bool) -> None:
     is said only where a theorem does. LEFT and RIGHT are names of cells that ship, see `symgru cells`; those
     with an update gate have another polarity under names such as mgu_keep.
 
-    The exit status is 0 if the cells are equal, 1 if not, and 3 if that could not be decided.
+    The exit status is 0 if the cells are equal, 1 if not, and 3 if that is not decided, or only for the
+    relations of the search space.
     """
     from symgru.equivalence import compare
 

@@ -128,7 +128,8 @@ def double_backward(cell: Cell) -> Pipeline:
 def pushforward(pipeline: Pipeline, name: str = "", moving: Iterable[sp.Symbol] | None = None) -> Pipeline:
     """The pipeline of tangents.
 
-    Inputs are those of the pipeline and their tangents, outputs the tangents of its outputs.
+    Inputs are those of the pipeline and their tangents, outputs the tangents of its outputs (of those that
+    move).
 
     Args:
         pipeline: What is differentiated.
@@ -209,6 +210,7 @@ class _Tangents(_Derivative):
         outputs = {
             tangent(o, self.prefix): self._tangents(terms) for o, terms in self.pipeline.outputs.items()
         }
+        outputs = {o: terms for o, terms in outputs.items() if terms}
         return _pruned(Pipeline(name, (*self.pipeline.inputs, *given), tuple(stages), outputs))
 
     def _tangents(self, terms: Terms) -> Terms:

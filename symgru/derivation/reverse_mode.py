@@ -59,6 +59,7 @@ class _Adjoint:
         self._products: dict[sp.Symbol, list[Product]] = defaultdict(list)
         self._pairs: dict[sp.Symbol, list[tuple[sp.Symbol, sp.Symbol]]] = defaultdict(list)
         self._named: dict[sp.Expr, sp.Symbol] = {}
+        self._shared: set[sp.Symbol] = set()
         for output in program.outputs:
             self._expressions[output].append(cotangent(output, prefix))
 
@@ -94,7 +95,8 @@ class _Adjoint:
                     self._products[left].append(Product(bar, right))
                     self._products[right].append(Product(bar, left, transposed=True))
             case Sum():
-                bar = cotangent(statement.target, self._prefix)
+                bar = cotangent(statement.target, self._prefix)  # the same at every step, so no vector
+                self._shared.add(bar)
                 for term in statement.terms:
                     self._expressions[term].append(bar)
 
@@ -114,12 +116,15 @@ class _Adjoint:
     def _total(self, symbol: sp.Symbol) -> sp.Symbol:
         """The cotangent of an intermediate value; a single symbol needs no statement."""
         expressions, products = self._expressions[symbol], self._products[symbol]
-        if not products and len(expressions) == 1 and expressions[0].is_Symbol:
+        if not products and len(expressions) == 1 and self._is_vector(expressions[0]):
             return expressions[0]
         name = cotangent(symbol, self._prefix)
         if symbol in self._program.outputs:
             name = sp.Symbol(f"{name}_total", real=True)
         return self._write_vector(symbol, name)
+
+    def _is_vector(self, expression: sp.Expr) -> bool:
+        return bool(expression.is_Symbol) and expression not in self._shared
 
     def _write_vector(self, symbol: sp.Symbol, name: sp.Symbol) -> sp.Symbol:
         expressions, products = self._expressions[symbol], self._products[symbol]

@@ -192,6 +192,8 @@ def _collected(
 ) -> Pointwise:
     """The statement with multiples written out and one coefficient for each loop-dependent value."""
     expression = statement.expression.xreplace(written_out)
+    if not expression.free_symbols:  # zero: what is written out cancels
+        return statement
     choice = _one_select(expression)
     if isinstance(choice, select) and all(case.is_Symbol for case in choice.args):
         return Pointwise(statement.target, choice)
@@ -201,7 +203,8 @@ def _collected(
         return Pointwise(statement.target, expression)
     slopes, rest = affine
     terms = [_one_select(_factored(c)) * v for v, c in slopes.items()]
-    return Pointwise(statement.target, sp.Add(*terms, rest))
+    total = sp.Add(*terms, rest)
+    return Pointwise(statement.target, total) if total.free_symbols else statement  # zero, by opposed masks
 
 
 @cached

@@ -340,7 +340,7 @@ def _unknown_node(expression: sp.Expr) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _choices(expression: sp.Expr) -> frozenset[sp.Expr]:
+def choices(expression: sp.Expr) -> frozenset[sp.Expr]:
     """What the expression chooses by."""
     return frozenset(node.args[0] for node in expression.atoms(select))
 
@@ -349,7 +349,7 @@ def _check_masks(inputs: Mapping[sp.Symbol, Shape], statements: Iterable[Stateme
     """A mask is an input, true or false, and serves nothing but choices, so that it needs no derivative."""
     masks: set[sp.Expr] = set()
     for statement in statements:
-        for mask in _choices(statement.expression) if isinstance(statement, Pointwise) else ():
+        for mask in choices(statement.expression) if isinstance(statement, Pointwise) else ():
             if mask not in inputs:
                 raise ProgramError(f"'{statement}' chooses by {mask}, expected a mask among the inputs")
             masks.add(mask)

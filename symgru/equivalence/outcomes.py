@@ -209,12 +209,17 @@ def _under(under: Equal | None) -> list[str]:
 
 
 class Verdict(str, Enum):
-    """How two cells are related as sets of functions, one for each choice of parameters."""
+    """How two cells are related as sets of functions, one for each choice of parameters.
+
+    DIFFERENT is by a theorem: no parameters at all. UNRELATED: every relation of the search space has a
+    witness against it; whether other parameters do it is not known.
+    """
 
     EQUAL = "equal"
     LEFT_IN_RIGHT = "left in right"
     RIGHT_IN_LEFT = "right in left"
     DIFFERENT = "different"
+    UNRELATED = "not related in the search space"
     UNDECIDED = "undecided"
 
 
@@ -241,8 +246,10 @@ class Comparison:
         ways = [isinstance(outcome, Equal) for outcome in (self.forward, self.backward)]
         if any(ways):
             return Verdict.EQUAL if all(ways) else Verdict.LEFT_IN_RIGHT if ways[0] else Verdict.RIGHT_IN_LEFT
-        decided = all(isinstance(outcome, Different) for outcome in (self.forward, self.backward))
-        return Verdict.DIFFERENT if decided else Verdict.UNDECIDED
+        refuted = [outcome for outcome in (self.forward, self.backward) if isinstance(outcome, Different)]
+        if any(outcome.theorem for outcome in refuted):
+            return Verdict.DIFFERENT
+        return Verdict.UNRELATED if len(refuted) == 2 else Verdict.UNDECIDED
 
     def to_text(self) -> str:
         """For reading."""

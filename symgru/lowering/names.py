@@ -9,7 +9,7 @@ from symgru.lowering.printers import LoweringError
 
 #: Of `kernels/tensor_ops.py`: what every torch module imports, and what it imports where it is called.
 TENSOR_OPS = ("outer", "per_step", "product", "product_transposed", "rows", "total")
-RARE_TENSOR_OPS = ("mean", "softplus", "step")
+RARE_TENSOR_OPS = ("choice", "mean", "softplus", "step")
 
 _TORCH = frozenset({"torch", "_", *TENSOR_OPS, *RARE_TENSOR_OPS})
 _TRITON = frozenset({"triton", "tl", "sigmoid", "tanh"})

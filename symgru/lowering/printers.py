@@ -70,7 +70,7 @@ class TensorPrinter(CodePrinter):
 
 
 class TorchPrinter(TensorPrinter):
-    """Plain tensor operations; step and softplus are those of `kernels/tensor_ops.py`."""
+    """Plain tensor operations; choice, step and softplus are those of `kernels/tensor_ops.py`."""
 
     language = "torch"
     functions: ClassVar[Mapping[str, str]] = {
@@ -82,6 +82,7 @@ class TorchPrinter(TensorPrinter):
         "exp": "torch.exp",
         "rsqrt": "torch.rsqrt",
         "select": "torch.where",
+        "choice": "choice",
     }
 
 

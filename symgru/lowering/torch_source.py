@@ -10,7 +10,19 @@ from typing import TypeVar
 import sympy as sp
 
 from symgru.derivation import Schedule
-from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum, name_of
+from symgru.equations import (
+    Contract,
+    Mean,
+    Outer,
+    Pointwise,
+    Product,
+    Program,
+    Statement,
+    Sum,
+    choices,
+    name_of,
+    select,
+)
 from symgru.lowering.layout import Layout
 from symgru.lowering.names import check_torch_names
 from symgru.lowering.printers import LoweringError, TorchPrinter
@@ -64,12 +76,13 @@ def torch_function(
     """
     reads, writes = tuple(reads), tuple(writes)
     check_torch_names((*reads, *writes, *(s for line in statements for s in (line.target, *line.reads))))
-    body = _Body(layout)
+    arguments = _unique(layout.tensor(s) for s in reads)
+    masks = {str(m) for s in statements if isinstance(s, Pointwise) for m in choices(s.expression)}
+    body = _Body(layout, next((a for a in arguments if a not in masks), ""))
     body.unpack_biases(statements)
     for statement in _grouped(statements, layout):
         body.write(statement)
     body.write_accumulated(statements)
-    arguments = _unique(layout.tensor(s) for s in reads)
     results = _unique(layout.tensor(s) for s in writes)
     source = [
         wrapped(f"def {name}(", arguments, "):"),
@@ -191,11 +204,22 @@ def _index(statement: Contract, layout: Layout) -> int:
     return block.index
 
 
+_Choice = sp.Function("choice")  # select of two numbers, and a tensor to know the dtype by
+
+
+def _inexact(node: sp.Basic) -> bool:
+    """Whether it is a choice between numbers, one of which torch's default dtype would round."""
+    if not isinstance(node, select) or not all(case.is_Rational for case in node.args[1:]):
+        return False
+    return any(int(case.q) & (int(case.q) - 1) for case in node.args[1:])
+
+
 @dataclass
 class _Body:
     """Lines of one function."""
 
     layout: Layout
+    like: str
     lines: list[str] = field(default_factory=list)
     _joined: dict[tuple[str, ...], str] = field(default_factory=dict)
 
@@ -217,7 +241,10 @@ class _Body:
     def write(self, statement: Line | _Group) -> None:
         match statement:
             case Pointwise():
-                self.lines.append(f"{statement.target} = {_print(statement.expression)}")
+                expression = statement.expression
+                if any(_inexact(node) for node in expression.atoms(select)):
+                    expression = expression.replace(_inexact, self._choice)
+                self.lines.append(f"{statement.target} = {_print(expression)}")
             case _Spread(pointwise, like):
                 self.lines.append(f"{pointwise.target} = per_step({_print(pointwise.expression)}, {like})")
             case _Group():
@@ -226,6 +253,11 @@ class _Body:
                 self.lines.append(f"{statement.target} = {self._contraction(statement)}")
             case Mean():
                 self.lines.append(f"{statement.target} = mean({statement.source})")
+
+    def _choice(self, node: sp.Expr) -> sp.Expr:
+        if not self.like:
+            raise LoweringError(f"{node}: expected a value beside masks to know the dtype by")
+        return _Choice(*node.args, sp.Symbol(self.like))
 
     def write_accumulated(self, statements: Sequence[Line]) -> None:
         """Sums over time and batch, stacked as the layout says."""

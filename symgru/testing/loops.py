@@ -105,4 +105,5 @@ class Differentiable:
             values[f"d_{leaving}_carried"] = np.zeros_like(point[entering])
         results = evaluate_loop(self.backward, values)
         gradients = {n: results[f"d_{n}"] for n in point if f"d_{n}" in results}
-        return gradients | {entering: results[f"d_{entering}_last"] for entering, _ in self._carry}
+        first = {e: results.get(f"d_{e}_last", np.zeros_like(point[e])) for e, _ in self._carry}
+        return gradients | first  # zero where nothing depends on a first state

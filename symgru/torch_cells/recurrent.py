@@ -123,7 +123,8 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(passes: Any, names: tuple[str, ...], *inputs: Tensor) -> tuple[Tensor, ...]:
         values = _run(passes.FORWARD, dict(zip(names, inputs, strict=True)))
-        return tuple(values[leaving] for _, leaving in passes.FORWARD.carry)
+        states = (values[leaving] for _, leaving in passes.FORWARD.carry)
+        return tuple(s.view_as(s) if any(s is i for i in inputs) else s for s in states)  # a delayed input
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -140,7 +141,9 @@ class _Layer(torch.autograd.Function):
             values[f"d_{leaving}_carried"] = torch.zeros_like(values[f"{entering}"][0])
         _run(ctx.passes.BACKWARD, values)
         for entering, _ in carry:
-            values[f"d_{entering}"] = values[last(f"d_{entering}")]
+            values.pop(f"d_{entering}", None)
+            if last(f"d_{entering}") in values:  # else nothing depends on the first state
+                values[f"d_{entering}"] = values[last(f"d_{entering}")]
         return None, None, *(values.get(f"d_{name}") for name in ctx.names)
 
     @staticmethod

@@ -10,6 +10,7 @@ from symgru.equations import (
     CellBuilder,
     Polarity,
     Reset,
+    exp,
     gru,
     relu,
     sigmoid,
@@ -153,7 +154,22 @@ def test_without_a_theorem_only_the_search_space_is_refuted(left, right):
         if isinstance(outcome, Different):
             assert outcome.theorem is None
             assert "whether other parameters do it is not decided" in outcome.to_text()
-    assert result.verdict is (Verdict.UNDECIDED if right == "mut1" else Verdict.DIFFERENT)
+    assert result.verdict is (Verdict.UNDECIDED if right == "mut1" else Verdict.UNRELATED)
+
+
+def test_equal_cells_with_other_functions_are_not_called_different():
+    """σ(a) = exp(−softplus(−a)), which no relation of the parameters says, and no lemma."""
+
+    def cell(name, gate):
+        builder = CellBuilder(name)
+        x, h = builder.input("x", "I"), builder.state("h", "H")
+        W, U, b = builder.weight("W", "H", "I"), builder.weight("U", "H", "H"), builder.bias("b", "H")
+        builder.update(h, gate(W @ x + U @ h + b))
+        return builder.build()
+
+    result = compare(cell("one", sigmoid), cell("other", lambda a: exp(-softplus(a))))
+    assert result.verdict in (Verdict.UNRELATED, Verdict.UNDECIDED)
+    assert "whether other parameters do it is not decided" in result.to_text()
 
 
 def test_a_gate_that_shares_its_weights_flips_with_the_state():

@@ -101,6 +101,19 @@ def test_second_derivatives(name):
     assert torch.autograd.gradgradcheck(function, values)
 
 
+def test_numbers_that_a_mask_chooses_keep_the_digits_of_float64():
+    """torch.where(mask, 1/3, 0) is float32, which is off by 1e-8."""
+    cell = with_lengths(with_zoneout(two_states(), sp.Rational(1, 3)))
+    layer, inputs, states = layer_and_inputs(cell)
+    inputs["x"].requires_grad_()
+    rng = np.random.default_rng(1)
+    cotangents = {name: rng.standard_normal(value.shape) for name, value in states.items()}
+    loss = sum((value * torch.from_numpy(cotangents[n])).sum() for n, value in layer(**inputs).items())
+    (found,) = torch.autograd.grad(loss, inputs["x"])
+    expected = Differentiable(cell).vjp(draw(cell, SIZES, 0), cotangents)["x"]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-13)
+
+
 def test_a_missing_first_state_is_zero():
     layer, inputs, _ = layer_and_inputs(two_states())
     zeros = {n: torch.zeros_like(v) for n, v in inputs.items() if n.endswith("_prev")}
@@ -148,3 +161,20 @@ def test_sizes_are_those_of_the_axes():
 
 def test_the_layer_says_what_it_is():
     assert "two_states, I=3, H=4" in repr(Recurrent(two_states(), I=3, H=4))
+
+
+def test_a_delayed_input_that_nothing_reads_back():
+    """One state is the input of the step before, the other is never read: no cotangent, no error."""
+    builder = CellBuilder("delayed")
+    x, h, p = builder.input("x", "H"), builder.state("h", "H"), builder.state("p", "H")
+    builder.update(h, tanh(x + h * p))
+    builder.update(p, x)
+    layer = Recurrent(builder.build(), H=2)
+    values = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
+    first = torch.zeros(2, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda v: tuple(layer(x=v, h_prev=first).values()), (values,))
+    unread = CellBuilder("unread")
+    x, h = unread.input("x", "H"), unread.state("h", "H")
+    unread.update(h, tanh(x))
+    layer = Recurrent(unread.build(), H=2)
+    assert torch.autograd.gradcheck(lambda v: layer(x=v)["h_new"], (values,))
