@@ -81,7 +81,9 @@ class Explainer:
 
     def __init__(self, scope: Scope, style: Style):
         self._scope, self._style = scope, style
-        self._headed = {symbol: spelled(key) for key, (symbol, _) in scope.inputs.items()}
+        self._headed: dict[sp.Symbol, Node] = {
+            symbol: spelled(key) for key, (symbol, _) in scope.inputs.items()
+        }
         for key in scope.names:
             try:
                 value = scope.meaning(spelled(key))
@@ -164,7 +166,10 @@ class Explainer:
         """The difference with the values by name, or written out, whichever is shorter."""
         assert self._scope.reference is not None
         options = []
-        for work in (self._scope.reference.opaque, self._scope.reference.form):
+        works = [self._scope.reference.opaque]
+        if not any(power.exp.is_negative for power in user.atoms(sp.Pow)):  # quotients get long
+            works.append(self._scope.reference.form)
+        for work in works:
             try:
                 options.append(work(user - self._written(right)))
             except ProofError:
@@ -208,7 +213,7 @@ class Explainer:
         factored = _factored(gathered)
         return min(gathered, factored, key=sp.count_ops)
 
-    def _names(self) -> dict[sp.Symbol, Name]:
+    def _names(self) -> dict[sp.Symbol, Node]:
         """The user's names: those of the header, and before them those that lines have used."""
         return {**self._headed, **self._scope.spoken}
 

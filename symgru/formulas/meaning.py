@@ -80,7 +80,7 @@ class Scope:
     inputs: dict[str, tuple[sp.Symbol, Shape]] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
     joined: Counter[tuple[Times, bool]] = field(default_factory=Counter)
-    spoken: dict[sp.Symbol, Name] = field(default_factory=dict)
+    spoken: dict[sp.Symbol, Node] = field(default_factory=dict)
     _resolving: list[str] = field(default_factory=list)
 
     def meaning(self, node: Node) -> Value | None:
@@ -171,7 +171,7 @@ class Scope:
             by_argument: self.cotangent(value.map(lambda _: argument), name),
         }
 
-    def call(self, value: Value, name: Name, names: dict[sp.Symbol, Name] | None = None) -> None:
+    def call(self, value: Value, name: Node, names: dict[sp.Symbol, Node] | None = None) -> None:
         """Remember a name as that of a value of the cell, in `spoken` or in the given names."""
         if self.reference is None or len(value.rows) != 1 or len(value.columns) != 1:
             return
@@ -273,7 +273,10 @@ class Formula:
             if stated.written is None:
                 raise UnsetError(f"this derivative has no value, see line {stated.number}", 0, node.column)
             return stated.written
-        return self._scope.cotangent(Formula(self._scope, self._use_lines).value(node.of), node)
+        value = self._scope.cotangent(Formula(self._scope, self._use_lines).value(node.of), node)
+        if self._use_lines:
+            self._scope.call(value, node)
+        return value
 
     def _applied(self, node: Apply) -> Value:
         value = self.value(node.argument)

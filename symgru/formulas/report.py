@@ -12,6 +12,7 @@ from typing import Any
 from symgru.formulas.judge import POINTS, Witness
 
 WIDTH = 110
+_HARD_SPACE = "\u00a0"  # where `wrap` breaks no line
 SCHEMA, SCHEMA_VERSION = "symgru.formulas", 1
 
 
@@ -144,6 +145,8 @@ class Report:
         """How many lines got which verdict."""
         counts = Counter(line.status for line in self.lines)
         words = {Status.RIGHT: "right (proved)", Status.AGREES: f"equal at {POINTS} points but not proved"}
+        if counts[Status.DEFINITION] > 1:
+            words[Status.DEFINITION] = "definitions"
         parts = [f"{counts[s]} {words.get(s, s.value)}" for s in Status if counts[s]]
         plural = "" if len(self.lines) == 1 else "s"
         return f"{len(self.lines)} equation{plural}: {', '.join(parts)}"
@@ -170,10 +173,9 @@ def _witness_lines(witness: Witness) -> Iterator[str]:
     place = "" if not witness.place else f" (row {witness.place[0]}, column {witness.place[1]})"
     yield f"  for instance, with {sizes}:"
     for values in (witness.inputs, witness.read):
-        listed = ", ".join(f"{name} = {_plain(value)}" for name, value in values.items())
-        yield from wrap(
-            listed, WIDTH, initial_indent="    ", subsequent_indent="    ", break_long_words=False
-        )
+        items = (f"{name} = {_plain(value)}".replace(" ", _HARD_SPACE) for name, value in values.items())
+        lines = wrap(", ".join(items), WIDTH - 4, break_long_words=False)
+        yield from (f"    {line}".replace(_HARD_SPACE, " ") for line in lines)
     yield f"    yours{place} = {witness.user}, right = {witness.right}"
 
 
