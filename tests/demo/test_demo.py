@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -265,7 +266,7 @@ def test_the_page_says_what_is_calculated_and_what_is_stated(result):
     assert "rule: induction over time" in result.html
     for proof in proofs:
         for group in proof.get("equations", ()):
-            assert f"Equations: {group['title']}" in result.html
+            assert f"Equations: {escape(group['title'])}" in result.html
 
 
 def test_nested_lists_have_no_quotation_marks():
