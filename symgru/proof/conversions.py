@@ -70,18 +70,17 @@ class Candidates:
     """
 
     def __init__(self, reset: Reset, units: int, signs: Signs):
-        self._step = gru("keep", reset).step
+        step = _step(reset)
         self._values = {
             symbol: _unknown(symbol, [units if axis == "H" else 1 for axis in shape.axes], signs)
-            for symbol, shape in self._step.inputs.items()
+            for symbol, shape in step.inputs.items()
             if symbol not in (X, H_PREV)
         }
-        self._at: dict[tuple[int, State], dict[sp.Symbol, Value]] = {}
+        self._at = _limits(step, self._values)
 
     def value(self, symbol: sp.Symbol, limit: Limit) -> sp.Expr:
         """The limit of any value of the step in that unit; unknown limits in it have one name throughout."""
-        known = self._at.setdefault((limit.end, limit.state), _at(self._step, self._values, limit))
-        return known[symbol][limit.unit].limit
+        return self._at(limit.end, limit.state)[symbol][limit.unit].limit
 
     def limit(self, limit: Limit) -> sp.Expr:
         """The new state."""
@@ -103,6 +102,11 @@ class Candidates:
         return 2 / (1 + sp.exp(sp.expand(2 * self.value(PREACTIVATION, limit))))
 
 
+@cache
+def _step(reset: Reset) -> Program:
+    return gru("keep", reset).step
+
+
 def _unknown(symbol: sp.Symbol, sizes: list[int], signs: Signs) -> Value:
     """Symbols for the elements of a parameter, named W_r_1 or U_r_12."""
     if len(sizes) == 1:
@@ -119,10 +123,17 @@ def _signed(name: str, sign: int | None) -> sp.Expr:
     return sp.S.Zero if sign == 0 else sp.Symbol(name, positive=sign > 0, negative=sign < 0)
 
 
-def _at(step: Program, parameters: Mapping[sp.Symbol, Value], limit: Limit) -> dict[sp.Symbol, Value]:
-    state = [constant(value) for value in limit.state]
-    x = [Germ(sp.Integer(limit.end), sp.S.Zero)]
-    return evaluate(step, {**parameters, X: x, H_PREV: state}, GERMS)
+def _limits(
+    step: Program, parameters: Mapping[sp.Symbol, Value]
+) -> Callable[[int, State], dict[sp.Symbol, Value]]:
+    """All values of the step by the end that x goes to and the state, each computed once."""
+
+    @cache
+    def at(end: int, state: State) -> dict[sp.Symbol, Value]:
+        x = [Germ(sp.Integer(end), sp.S.Zero)]
+        return evaluate(step, {**parameters, X: x, H_PREV: list(map(constant, state))}, GERMS)
+
+    return at
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ class Target:
     parameters: Mapping[sp.Symbol, tuple[object, ...]]
 
     def __post_init__(self) -> None:
-        shapes = self._step.inputs
+        shapes = _step(self.reset).inputs
         for symbol, numbers in self.parameters.items():
             if symbol not in shapes:
                 raise ProofError(f"reset {self.reset.value} has no parameter {symbol}")
@@ -144,13 +155,9 @@ class Target:
                 raise ProofError(f"{symbol} must be {sizes[0]} x {sizes[1]}, but is {came}")
 
     @cached_property
-    def _step(self) -> Program:
-        return gru("keep", self.reset).step
-
-    @cached_property
     def _values(self) -> dict[sp.Symbol, Value]:
         values: dict[sp.Symbol, Value] = {}
-        for symbol, shape in self._step.inputs.items():
+        for symbol, shape in _step(self.reset).inputs.items():
             sizes = [self.units if axis == "H" else 1 for axis in shape.axes]
             matrix = sp.Matrix(*(sizes if len(sizes) == 2 else [sizes[0], 1]), lambda *_: 0)
             numbers = sp.Matrix(self.parameters[symbol]) if symbol in self.parameters else matrix
@@ -160,8 +167,12 @@ class Target:
 
     def limit(self, limit: Limit) -> sp.Expr:
         """The new state, exactly; σ(0) = 1/2."""
-        value = _at(self._step, self._values, limit)[H_NEW][limit.unit].limit
+        value = self._at(limit.end, limit.state)[H_NEW][limit.unit].limit
         return sp.expand(value.xreplace({sigmoid(sp.S.Zero): HALF}))
+
+    @cached_property
+    def _at(self) -> Callable[[int, State], dict[sp.Symbol, Value]]:
+        return _limits(_step(self.reset), self._values)
 
     def __str__(self) -> str:
         numbers = (f"{symbol} = {plain(value)}" for symbol, value in self.parameters.items())
@@ -252,14 +263,10 @@ def _check_cover(cases: tuple[Case, ...], units: int) -> None:
                 f"case {case}: expected signs of W_z, W_n and W_r of {units} units, nothing else"
             )
     slopes = [(symbol, unit) for symbol in (W_Z, W_N, W_R) for unit in range(units)]
+    covered = [tuple(case.signs[symbol][unit] for symbol, unit in slopes) for case in cases]
     for signs in product((-1, 0, 1), repeat=len(slopes)):
-        actual = dict(zip(slopes, signs, strict=True))
-        if not any(_covers(case, actual) for case in cases):
-            raise ProofError(f"no case covers {actual}")
-
-
-def _covers(case: Case, actual: Mapping[tuple[sp.Symbol, int], int]) -> bool:
-    return all(case.signs[symbol][unit] in (None, sign) for (symbol, unit), sign in actual.items())
+        if not any(all(c is None or c == s for c, s in zip(row, signs, strict=True)) for row in covered):
+            raise ProofError(f"no case covers {dict(zip(slopes, signs, strict=True))}")
 
 
 def _excluded(target: Target, candidates: Candidates, case: Case) -> Iterator[Step]:

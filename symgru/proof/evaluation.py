@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from operator import add, mul
+from operator import add, attrgetter, mul
 from typing import Any
 
 import sympy as sp
@@ -122,7 +122,7 @@ def _product(term: Product, known: Values) -> Value:
 
 
 def _pointwise(statement: Pointwise, known: Values, arithmetic: Arithmetic) -> Value:
-    reads = sorted(statement.reads, key=str)
+    reads = sorted(statement.reads, key=attrgetter("name"))
     units = zip(*(known[symbol] for symbol in reads), strict=True)
     return [_unit(statement.expression, dict(zip(reads, unit, strict=True)), arithmetic) for unit in units]
 

@@ -35,6 +35,8 @@ class Germ:
         return Germ(self.slope + other.slope, self.value + other.value)
 
     def __mul__(self, other: Germ) -> Germ:
+        if self.slope == other.slope == sp.S.Zero:
+            return constant(self.value * other.value)
         if self.slope != 0 and other.slope != 0:
             raise ProofError(f"the product of {self} and {other} grows faster than x")
         slope = self.slope * other.value + other.slope * self.value

@@ -9,21 +9,16 @@ are not negative are not negative, and squares neither, is all that has to be ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import sympy as sp
 
+from symgru.proof.polynomials import expanded
+from symgru.proof.text import text
 from symgru.proof.theorem import ProofError, Step
 
 SUM_OF_PRODUCTS = "a sum of products of numbers that are not negative, by the lines above or as squares"
 
 Product = tuple[sp.Expr, ...]
-
-
-@cache
-def expanded(expression: sp.Expr) -> sp.Expr:
-    """The expression without brackets: the form in which facts are looked up."""
-    return sp.expand(expression)
 
 
 class Inequalities:
@@ -53,14 +48,14 @@ class Inequalities:
 
     def argue(self, facts: Sequence[sp.Expr], why: str, lemmas: Sequence[str] = ()) -> None:
         """Facts that a rule gives, with the sign > 0."""
-        claims = ", ".join(f"{fact} > 0" for fact in facts)
+        claims = ", ".join(f"{text(fact)} > 0" for fact in facts)
         self.steps.append(Step(claims, why, lemmas=tuple(lemmas)))
         for fact in facts:
             self._strict[expanded(fact)] = True
 
     def bound(self, target: sp.Expr, limit: sp.Expr, why: str, lemmas: Sequence[str] = ()) -> None:
         """|target| ≤ limit, which a rule gives."""
-        self.steps.append(Step(f"|{target}| <= {limit}", why, lemmas=tuple(lemmas)))
+        self.steps.append(Step(f"|{text(target)}| <= {text(limit)}", why, lemmas=tuple(lemmas)))
         self.given(limit - target, limit + target)
 
     def show(self, fact: sp.Expr, *products: Product, claim: str = "", lemmas: Sequence[str] = ()) -> Step:
@@ -80,8 +75,8 @@ class Inequalities:
         total = sp.Add(*(sp.Mul(*product) for product in products))
         strict = any(all(self.positive(factor) for factor in product) for product in products)
         step = Step(
-            claim or f"{fact} {'>' if strict else '>='} 0",
-            f"{SUM_OF_PRODUCTS}: {total}",
+            claim or f"{text(fact)} {'>' if strict else '>='} 0",
+            f"{SUM_OF_PRODUCTS}: {text(total)}",
             (fact, total),
             tuple(lemmas),
         )

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 import sympy as sp
 
 from symgru.equations import Contract, Pointwise, Program, Statement, reflect_sigmoid, select, sigmoid
-from symgru.proof.inequalities import Inequalities, Product, expanded
+from symgru.proof.inequalities import Inequalities, Product
 from symgru.proof.lemmas import (
     COMPLEMENT_POSITIVE,
     ROW_SUMS,
@@ -23,7 +23,9 @@ from symgru.proof.lemmas import (
     TANH_BELOW_ONE,
     check,
 )
+from symgru.proof.polynomials import expanded
 from symgru.proof.terms import masks
+from symgru.proof.text import text
 from symgru.proof.theorem import ProofError
 
 HALF = sp.Rational(1, 2)
@@ -219,10 +221,10 @@ class Magnitudes:
     ) -> sp.Expr:
         """|value| ≤ limit, by limit − value and limit + value as sums of products."""
         name, lemmas = self._definitions.get(expanded(value), ("", ()))
-        equal = f"{name} = {value}" if name else f"{value}"
+        equal = f"{name} = {text(value)}" if name else text(value)
         for fact, products, claim in (
-            (limit - value, above, f"{equal} <= {limit}"),
-            (limit + value, below, f"{equal} >= {-limit}"),
+            (limit - value, above, f"{equal} <= {text(limit)}"),
+            (limit + value, below, f"{equal} >= {text(-limit)}"),
         ):
             if fact not in self.proof:
                 self.proof.show(fact, *products, claim=claim, lemmas=lemmas)

@@ -37,6 +37,7 @@ def published(cell: Cell) -> Loop:
     return Loop(cell.name, cell.step, cell.carry)
 
 
+@cache
 def cells(reset: Reset | str, lengths: bool = False) -> tuple[Cell, Cell]:
     """The GRU in both polarities, keep first."""
     keep, update = (gru(polarity, reset) for polarity in (Polarity.KEEP, Polarity.UPDATE))

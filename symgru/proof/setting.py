@@ -9,6 +9,7 @@ from enum import Enum
 import sympy as sp
 
 from symgru.equations import Program
+from symgru.proof.text import text
 
 Relation = Mapping[sp.Symbol, sp.Expr]
 Carry = tuple[tuple[sp.Symbol, sp.Symbol], ...]
@@ -59,5 +60,5 @@ class Place:
     @property
     def claim(self) -> str:
         """The claim in words; primes mark values of the second program."""
-        equal = f"{self.symbol}{'' if self.role is Role.REFERENCE else '′'} = {self.image}"
+        equal = f"{self.symbol.name}{'' if self.role is Role.REFERENCE else '′'} = {text(self.image)}"
         return f"{equal} at every time step" if self.role is Role.INDUCTION else equal

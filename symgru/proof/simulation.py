@@ -8,16 +8,20 @@ statements are those for one unit, so a proof holds for every number of units, i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 
 import sympy as sp
 
 from symgru.derivation import Loop
 from symgru.equations import Contract, Outer, Pointwise, Program, Statement, Sum
 from symgru.proof.lemmas import LEMMAS, Lemma
+from symgru.proof.polynomials import expanded
 from symgru.proof.setting import Place, Relation, Role, Setting
 from symgru.proof.terms import Normaliser, masks, term
+from symgru.proof.text import text
 from symgru.proof.theorem import SAME, ProofError, Step
 
 __all__ = ["Relation", "Simulation", "simulate", "simulate_loop"]
@@ -47,6 +51,7 @@ class Reference:
         self.steps: list[Step] = []
         self._setting = setting
         self._normalise = normalise
+        self._statements = {statement.target: statement for statement in program}
         self._named: dict[sp.Expr, sp.Symbol] = {}
         self._definition: dict[sp.Symbol, sp.Expr] = {}
         self._polynomial: dict[sp.Symbol, sp.Expr] = {}
@@ -85,12 +90,17 @@ class Reference:
 
         Equal terms have equal shapes: a term other than a number contains a value whose axes are its own.
         """
-        for offset, sign in ((0, 1), (0, -1), (1, -1)):
-            candidate = sp.expand(offset + sign * value)
-            symbol = candidate if candidate.is_Symbol else self._named.get(candidate)
-            if symbol is not None:
-                return offset + sign * symbol
+        if (symbol := self._name(value)) is not None:
+            return symbol
+        negative = expanded(-value)
+        if (symbol := self._name(negative)) is not None:
+            return -symbol
+        if (symbol := self._name(1 + negative)) is not None:
+            return 1 - symbol
         return value if value.is_Number else None
+
+    def _name(self, value: sp.Expr) -> sp.Symbol | None:
+        return value if value.is_Symbol else self._named.get(value)
 
     def find_by_definitions(self, value: sp.Expr, target: sp.Symbol) -> sp.Expr | None:
         """The value of the same name or its negative, if equal once pointwise definitions are put in."""
@@ -107,14 +117,19 @@ class Reference:
             value = value.xreplace(self._polynomial)
         return self._normalise(value)
 
-    def lemmas(self, symbols: Iterable[sp.Symbol]) -> tuple[str, ...]:
+    def both_unfolded(self, left: sp.Expr, right: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+        """The sides of an equation with definitions put in, once if they are the same."""
+        unfolded = self.unfolded(left)
+        return unfolded, unfolded if left == right else self.unfolded(right)
+
+    def lemmas(self, symbols: Set[sp.Symbol]) -> tuple[str, ...]:
         """The lemmas by which the definitions of these values were brought into normal form."""
-        ordered = sorted(symbols, key=str)
-        return tuple(lemma for symbol in ordered for lemma in self._lemmas.get(symbol, ()))
+        ordered = sorted(self._lemmas.keys() & symbols, key=attrgetter("name"))
+        return tuple(lemma for symbol in ordered for lemma in self._lemmas[symbol])
 
     def states(self, statement: Statement) -> bool:
         """Whether the reference has this very statement."""
-        return self.program.definition(statement.target) == statement
+        return self._statements.get(statement.target) == statement
 
     def written_out(self, image: sp.Expr) -> sp.Expr:
         """The image with the definitions of the values in it put in."""
@@ -206,7 +221,7 @@ def simulate_loop(
 
 def _one_step_on(reference: Loop, entering: sp.Symbol, entered: sp.Expr) -> sp.Expr:
     carry = dict(reference.carry)
-    for read in sorted(entered.free_symbols - carry.keys(), key=str):
+    for read in sorted(entered.free_symbols - carry.keys(), key=attrgetter("name")):
         shape = reference.step.inputs.get(read)
         if shape is None or shape.per_step:
             raise ProofError(
@@ -269,14 +284,14 @@ def _inputs(
     unknown = sorted(map(str, relation.keys() - program.inputs.keys()))
     if unknown:
         raise ProofError(f"the relation names {', '.join(unknown)}, which the program does not take")
-    related = {}
+    related, own, others = {}, masks(program), masks(reference)
     for symbol, shape in program.inputs.items():
         image = relation.get(symbol, symbol)
         if any(reference.inputs.get(read) != shape for read in image.free_symbols):
             raise ProofError(
                 f"input {symbol} {shape} is related to {image}, which the reference does not take"
             )
-        _check_mask(symbol, image, masks(program), masks(reference))
+        _check_mask(symbol, image, own, others)
         related[symbol] = image.xreplace(dict(values))
     return related
 
@@ -320,7 +335,7 @@ def _match(
     definition = known.written_out(image)
     equation = (normalise(substituted), normalise(definition))
     if inline:
-        equation = (known.unfolded(equation[0]), known.unfolded(equation[1]))
+        equation = known.both_unfolded(*equation)
     if image == statement.target and known.states(statement) and substituted == definition:
         return _step(place, SAME, equation, substituted)
     reason = _chain(primed, substituted, definition)
@@ -339,14 +354,15 @@ def _step(
     return Step(place.claim, justification, equation, lemmas, stated=sides, place=place)
 
 
+@lru_cache(maxsize=4096)
 def _primed(expression: sp.Expr) -> sp.Expr:
     """The expression with a prime at each name: a value of the second program."""
-    return expression.xreplace({s: sp.Symbol(f"{s}′", real=True) for s in expression.free_symbols})
+    return expression.xreplace({s: sp.Symbol(f"{s.name}′", real=True) for s in expression.free_symbols})
 
 
 def _chain(*expressions: sp.Expr) -> str:
     """a = b = c, without repetitions."""
-    return " = ".join(dict.fromkeys(map(str, expressions)))
+    return " = ".join(dict.fromkeys(map(text, expressions)))
 
 
 def _reached(
@@ -368,7 +384,7 @@ def _reached(
             )
     normalise.used.clear()
     target = normalise(expected.xreplace(known.values))
-    equation = (known.unfolded(related[output]), known.unfolded(target))
+    equation = known.both_unfolded(related[output], target)
     place = Place(setting, Role.GOAL, output, expected)
     step = _step(place, f"both are {target}", equation, related[output], tuple(normalise.used))
     if not step.checked:

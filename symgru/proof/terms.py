@@ -8,7 +8,7 @@ many units, inputs, steps or examples there are, so neither does a proof about t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 
 import sympy as sp
@@ -26,6 +26,8 @@ from symgru.proof.lemmas import (
     Tanh,
     check,
 )
+from symgru.proof.polynomials import expanded
+from symgru.proof.text import text
 from symgru.proof.theorem import Equations, ProofError
 
 
@@ -82,7 +84,9 @@ def _factor(node: sp.Expr, printer: sp.StrPrinter) -> str:
 #: The functions whose value at −a a lemma says by that at a.
 REFLECTED = (sigmoid, Tanh, relu)
 
-LINEAR: Mapping[type[sp.Function], Lemma] = {
+Head = type[sp.Function]
+
+LINEAR: Mapping[Head, Lemma] = {
     Contraction: CONTRACTION_BILINEAR,
     TransposedContraction: TRANSPOSED_BILINEAR,
     Average: MEAN_LINEAR,
@@ -91,6 +95,7 @@ LINEAR: Mapping[type[sp.Function], Lemma] = {
 }
 
 
+@lru_cache(maxsize=4096)
 def term(statement: Statement) -> sp.Expr:
     """The right-hand side of a statement as one expression."""
     match statement:
@@ -113,8 +118,12 @@ def term(statement: Statement) -> sp.Expr:
 
 def masks(program: Program) -> frozenset[sp.Symbol]:
     """The inputs that a select chooses by; `Program` sees to it that they are inputs and nothing else."""
-    pointwise = [s for s in program if isinstance(s, Pointwise)]
-    return frozenset(node.args[0] for s in pointwise for node in s.expression.atoms(select))
+    return frozenset(mask for s in program if isinstance(s, Pointwise) for mask in _choices(s))
+
+
+@lru_cache(maxsize=4096)
+def _choices(statement: Pointwise) -> frozenset[sp.Symbol]:
+    return frozenset(node.args[0] for node in statement.expression.atoms(select))
 
 
 def equations(programs: Mapping[str, Iterable[Statement]]) -> Equations:
@@ -122,7 +131,7 @@ def equations(programs: Mapping[str, Iterable[Statement]]) -> Equations:
     titles: dict[str, dict[str, None]] = {}
     for title, program in programs.items():
         for statement in program:
-            titles.setdefault(f"{statement.target} = {term(statement)}", {})[title] = None
+            titles.setdefault(f"{statement.target.name} = {text(term(statement))}", {})[title] = None
     groups: dict[str, list[str]] = {}
     for line, found in titles.items():
         everywhere = len(found) == len(programs) > 1
@@ -142,7 +151,6 @@ class Normaliser:
         masks: Values that are true or false. Only these are choices that the lemma on selection is about.
         shared: Vectors that have one value in all units, which a contraction may be divided by.
     Attributes:
-        named: Normal form of a function application -> the value that has it.
         used: Names of the lemmas used since `used` was last emptied, in order.
     Raises:
         ProofError: a lemma does not hold, or a rule for σ, tanh or relu does not hold for all values.
@@ -154,24 +162,42 @@ class Normaliser:
         masks: Set[sp.Symbol] = frozenset(),
         shared: Set[sp.Symbol] = frozenset(),
     ):
-        checked = [check(lemma) for lemma in lemmas]
-        rules = [
-            lemma
-            for lemma in checked
-            if isinstance(lemma.left, REFLECTED) and (-lemma.left.args[0]).is_Symbol
-        ]
-        self._reflections = {lemma.left.func: _rule(lemma) for lemma in rules}
-        values = {head: _at_zero(lemma) for head, lemma in self._reflections.items()}
-        self._at_zero = {head: value for head, value in values.items() if value is not None}
-        self._available = set(checked)
+        self._available = _checked(tuple(lemmas))
+        self._reflections, self._at_zero = _rules(tuple(lemmas))
         self._masks = masks
         self._shared = shared
         self.named: dict[sp.Expr, sp.Expr] = {}
         self.used: dict[str, None] = {}
 
+    @property
+    def named(self) -> dict[sp.Expr, sp.Expr]:
+        """Normal form of a function application -> the value that has it. Names may be added."""
+        return self._named
+
+    @named.setter
+    def named(self, names: dict[sp.Expr, sp.Expr]) -> None:
+        self._named, self._names = names, len(names)
+        self._known: dict[sp.Expr, tuple[sp.Expr, tuple[str, ...]]] = {}
+
     def __call__(self, node: sp.Expr) -> sp.Expr:
         """The normal form of a term."""
-        return sp.expand(self._visit(node))
+        if node.is_Atom:
+            return node
+        if len(self._named) != self._names:
+            self.named = self._named  # with a new name, what is known may have another normal form
+        if node not in self._known:
+            self._known[node] = self._found(node)
+        form, lemmas = self._known[node]
+        self.used.update(dict.fromkeys(lemmas))
+        return form
+
+    def _found(self, node: sp.Expr) -> tuple[sp.Expr, tuple[str, ...]]:
+        """The normal form, and all lemmas that it takes, used before or not."""
+        before, self.used = self.used, {}
+        try:
+            return expanded(self._visit(node)), tuple(self.used)
+        finally:
+            self.used = before
 
     def _visit(self, node: sp.Expr) -> sp.Expr:
         if node.is_Atom:
@@ -186,7 +212,7 @@ class Normaliser:
         return self._reflected(applied) if isinstance(applied, REFLECTED) else self._name(applied)
 
     def _name(self, node: sp.Expr) -> sp.Expr:
-        return self.named.get(node, node)
+        return self._named.get(node, node)
 
     def _selected(self, node: sp.Expr) -> sp.Expr:
         mask, chosen, otherwise = node.args
@@ -205,7 +231,7 @@ class Normaliser:
         if at_zero:
             return self._at_zero[node.func]
         variable = -lemma.left.args[0]
-        return lemma.right.xreplace({variable: sp.expand(-argument)}).replace(
+        return lemma.right.xreplace({variable: expanded(-argument)}).replace(
             lambda part: part.func == node.func, lambda part: self._name(part)
         )
 
@@ -226,6 +252,20 @@ class Normaliser:
         return sp.Add(*terms)
 
 
+@cache
+def _checked(lemmas: tuple[Lemma, ...]) -> frozenset[Lemma]:
+    return frozenset(map(check, lemmas))
+
+
+@cache
+def _rules(lemmas: tuple[Lemma, ...]) -> tuple[dict[Head, Lemma], dict[Head, sp.Expr]]:
+    """The lemmas f(−a) = … of the lemmas by f, and f(0) where they say it."""
+    reflected = [lemma for lemma in lemmas if isinstance(lemma.left, REFLECTED)]
+    rules = {lemma.left.func: _rule(lemma) for lemma in reflected if (-lemma.left.args[0]).is_Symbol}
+    values = {head: _at_zero(lemma) for head, lemma in rules.items()}
+    return rules, {head: value for head, value in values.items() if value is not None}
+
+
 def _rule(lemma: Lemma) -> Lemma:
     """A lemma f(−a) = … that may rewrite f of anything.
 
@@ -241,7 +281,6 @@ def _rule(lemma: Lemma) -> Lemma:
     return lemma
 
 
-@cache
 def _at_zero(lemma: Lemma) -> sp.Expr | None:
     """f(0), if a lemma f(−a) = … says it at a = 0, where both sides are about f(0): σ(0) = 1 − σ(0)."""
     unknown = sp.Dummy()
@@ -255,8 +294,10 @@ def _parts(argument: sp.Expr, shared: Set[sp.Symbol]) -> list[tuple[sp.Expr, sp.
     parts = []
     for part in sp.Add.make_args(argument):
         number, rest = part.as_coeff_Mul()
-        outside = [f for f in sp.Mul.make_args(rest) if f.free_symbols and f.free_symbols <= shared]
-        inside = [f for f in sp.Mul.make_args(rest) if f not in outside]
+        factors = sp.Mul.make_args(rest) if shared else ()
+        outside = [f for f in factors if f.free_symbols and f.free_symbols <= shared]
+        if outside:
+            number, rest = sp.Mul(number, *outside), sp.Mul(*(f for f in factors if f not in outside))
         if number != 0:
-            parts.append((sp.Mul(number, *outside), sp.Mul(*inside)))
+            parts.append((number, rest))
     return parts

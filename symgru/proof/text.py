@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
+
+
+@lru_cache(maxsize=1 << 14)
+def text(expression: sp.Expr) -> str:
+    """The expression as SymPy prints it; proofs print the same ones again and again."""
+    return str(expression)
 
 
 def section(title: str, lines: tuple[str, ...]) -> Iterator[str]:

@@ -10,7 +10,8 @@ out cannot be made: the constructor raises.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
@@ -18,6 +19,7 @@ from typing import Any
 
 import sympy as sp
 
+from symgru.proof.polynomials import expanded
 from symgru.proof.setting import Place
 from symgru.proof.text import count, section
 
@@ -81,9 +83,16 @@ class Step:
 
     def judged(self, verdicts: tuple[tuple[str, str], ...]) -> Step:
         """The same step with the verdicts of judges; what SymPy has shown need not be shown again."""
-        step = replace(self, verdicts=verdicts)
-        step.__dict__["residual"] = self.residual
+        return self._labelled(verdicts=verdicts)
+
+    def _labelled(self, **labels: Any) -> Step:
+        step = copy(self)  # with the residual, if it is known
+        step.__dict__.update(labels)
         return step
+
+    def of_case(self, case: str) -> Step:
+        """The same step as part of a case."""
+        return self._labelled(case=case)
 
     def to_json(self) -> dict[str, Any]:
         """As values that JSON knows."""
@@ -110,13 +119,15 @@ def checked_by(calculations: int, judges: Mapping[str, int]) -> str:
 
 def difference(left: sp.Expr, right: sp.Expr) -> sp.Expr:
     """Left minus right, expanded, and simplified if that does not make it zero."""
-    expanded = sp.expand(sp.expand(left) - sp.expand(right))
-    return expanded if expanded == 0 else sp.simplify(expanded)
+    remainder = left - right
+    if remainder != 0:
+        remainder = expanded(expanded(left) - expanded(right))
+    return remainder if remainder == 0 else sp.simplify(remainder)
 
 
 def in_case(case: str, steps: Iterable[Step]) -> tuple[Step, ...]:
     """The steps as part of a case."""
-    return tuple(replace(step, case=case) for step in steps)
+    return tuple(step.of_case(case) for step in steps)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from symgru.proof.normalisation import (
     separate_norms,
     weights_negated,
 )
+from symgru.proof.outside import clipped_is_plain, no_gru_is_clipped, no_gru_is_layer_norm
 from symgru.proof.polarity import complementary_gates, gradients_mirror, keep_is_update
 from symgru.proof.refutations import placements_differ, polarities_differ
 from symgru.proof.resets import diagonal_recurrence, one_step_from_zero, shared_reset_gate
@@ -87,6 +88,8 @@ def _activations() -> Iterator[Named]:
     yield "keep-is-update-with-offset", gate_offset
     yield "keep-is-update-hard-sigmoid", hard_gates
     yield "keep-is-update-clipped", clipped
+    yield "clipped-is-plain-if-inactive", clipped_is_plain
+    yield "no-gru-is-clipped", no_gru_is_clipped
     yield "only-complementary-activations", only_complementary
     for activation in ("relu", "tanh"):
         yield f"no-{activation}-gate-is-its-mirror", partial(no_mirror, activation)
@@ -136,6 +139,7 @@ def _storage() -> Iterator[Named]:
     yield "block-diagonal-is-dense", blocks_are_dense
     yield "scaled-tanh-is-tanh", scaled_tanh
     yield "batch-norm-is-plain", batch_norm_is_plain
+    yield "no-gru-is-layer-norm", no_gru_is_layer_norm
 
 
 def _bounds() -> Iterator[Named]:

@@ -151,6 +151,11 @@ def mirrored_update(optimiser: Optimiser) -> tuple[Step, ...]:
 
 
 @cache
+def _clipped() -> tuple[Step, ...]:
+    return mirrored_update(clipping())
+
+
+@cache
 def training_mirrors(name: str) -> Theorem:
     """Training from mirrored parameters stays mirrored, with the same losses.
 
@@ -161,7 +166,7 @@ def training_mirrors(name: str) -> Theorem:
     """
     optimiser = OPTIMISERS[name]
     theorems = [gradients_mirror(reset, lengths) for lengths in (False, True) for reset in Reset]
-    steps = (*mirrored_update(clipping()), *mirrored_update(optimiser), _induction())
+    steps = (*_clipped(), *mirrored_update(optimiser), _induction())
     return Theorem(
         name=f"training-mirrors-{name}",
         statement=f"Trained by {optimiser.name} from mirrored parameters on the same data, the two "

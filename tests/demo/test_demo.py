@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import replace
-from html import escape
 from html.parser import HTMLParser
 
 import pytest
 import torch
 from click.testing import CliRunner
+from markupsafe import escape
 
 import symgru.demo
 import symgru.demo.kernel_check as kernel_check
