@@ -75,9 +75,11 @@ def _derive(cell: Cell) -> None:
     from symgru.lowering.layout import Layout
     from symgru.lowering.torch_source import torch_functions
 
-    for derivative in (tangent_of, gradient, hessian_vector, double_backward):
-        for stage in derivative(cell).stages:
-            torch_functions(stage.loop.name, stage.schedule, Layout({}))
+    orders = (tangent_of, gradient, hessian_vector, double_backward)
+    # Pipelines share loops: each is emitted once.
+    stages = {stage.loop: stage for derivative in orders for stage in derivative(cell).stages}
+    for loop, stage in stages.items():
+        torch_functions(loop.name, stage.schedule, Layout({}))
 
 
 def six_gates(polarity: Polarity) -> Cell:
