@@ -1,15 +1,18 @@
 """What is declared is what is there: packages, the wheel's files, versions, pins."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from symgru.kernels.cpu import toolchain
 
 import symgru
 
@@ -32,20 +35,26 @@ def source_files(root: Path) -> set[str]:
     return found
 
 
-def build_wheel(root: Path, work: Path) -> Path:
-    """Build from a copy, so that neither a stale build/ is used nor a new one is left behind."""
+def copy_of(root: Path, work: Path) -> Path:
+    """A copy to build from, so that neither a stale build/ is used nor a new one is left behind."""
     copy = work / "source"
     copy.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(root / name, copy)
     for name in ("symgru", "kernels"):
         shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    result = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(copy)],
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, f"the wheel does not build:\n{(result.stdout + result.stderr)[-3000:]}"
+    return copy
+
+
+def run(command: list[str], work: Path, **environment: str) -> None:
+    result = subprocess.run(command, cwd=work, env=os.environ | environment, capture_output=True, text=True)
+    assert result.returncode == 0, f"it does not build:\n{(result.stdout + result.stderr)[-3000:]}"
+
+
+def build_wheel(source: Path, work: Path, libraries: str) -> Path:
+    """Build with SYMGRU_BUILD_CPU as given; "" is as if it were not set."""
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(source)]
+    run(command, work, SYMGRU_BUILD_CPU=libraries)
     (wheel,) = work.glob("*.whl")
     return wheel
 
@@ -98,7 +107,8 @@ def test_a_planted_fault_in_the_package_list_is_caught(packages, extra_file, com
 
 
 def test_the_wheel_holds_exactly_the_tree(tmp_path):
-    wheel = build_wheel(ROOT, tmp_path)
+    wheel = build_wheel(copy_of(ROOT, tmp_path), tmp_path, libraries="0")
+    assert wheel.name == f"symgru-{symgru.__version__}-py3-none-any.whl"
     assert_wheel_holds_exactly(wheel, source_files(ROOT))
     with zipfile.ZipFile(wheel) as archive:
         info = f"symgru-{symgru.__version__}.dist-info"
@@ -126,6 +136,80 @@ def test_a_planted_fault_in_a_wheel_is_caught(shipped, complaint, tmp_path):
             archive.writestr(name, "")
     with pytest.raises(AssertionError, match=re.escape(complaint)):
         assert_wheel_holds_exactly(wheel, {"symgru/__init__.py"})
+
+
+LIBRARIES = {
+    f"symgru/kernels/cpu/libraries/{name}.so{digest}"
+    for name in toolchain.instruction_sets()
+    for digest in ("", ".sha256")
+}
+# In place of the sources that take the compiler a minute; `make wheel` compiles those.
+STAND_IN = 'extern "C" __attribute__((visibility("default"))) int answer() { return 42; }\n'
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    copy = copy_of(ROOT, tmp_path)
+    (copy / "kernels" / "cpu" / "library.cpp").write_text(STAND_IN, encoding="utf-8")
+    return copy
+
+
+@pytest.mark.skipif(not toolchain.compiler_command(), reason="there is no C++ compiler")
+def test_with_a_compiler_the_wheel_holds_the_libraries_too(source, tmp_path):
+    files = source_files(source)
+    wheel = build_wheel(source, tmp_path, libraries="1")
+    assert re.fullmatch(rf"symgru-{symgru.__version__}-py3-none-(linux|macosx)_\w+\.whl", wheel.name)
+    assert_wheel_holds_exactly(wheel, files | LIBRARIES)
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    code = "from symgru.kernels.cpu import load; l = load.library(); print(l.answer(), l._name)"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ
+        | {"PYTHONPATH": str(installed), "CXX": "none", "SYMGRU_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout.startswith(f"42 {installed}/symgru/kernels/cpu/libraries/"), result.stderr
+
+
+def test_without_a_compiler_the_wheel_is_for_every_platform(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", "none")
+    files = source_files(source)
+    wheel = build_wheel(source, tmp_path, libraries="")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert_wheel_holds_exactly(wheel, files)
+    with pytest.raises(AssertionError, match="SYMGRU_BUILD_CPU=1, but found no C\\+\\+ compiler"):
+        build_wheel(source, tmp_path, libraries="1")
+
+
+def test_libraries_of_another_day_do_not_ship(source, tmp_path):
+    files = source_files(source)
+    stale = source / "build" / "lib" / "symgru" / "kernels" / "cpu" / "libraries" / "portable.so"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    assert_wheel_holds_exactly(build_wheel(source, tmp_path, libraries="0"), files)
+
+
+def test_an_editable_installation_compiles_nothing(source, tmp_path):
+    code = f"from setuptools.build_meta import build_editable; build_editable({str(tmp_path)!r})"
+    run([sys.executable, "-c", code], source, SYMGRU_BUILD_CPU="1")
+    (wheel,) = tmp_path.glob("*.whl")
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if "libraries" in name]
+    assert not list(source.rglob("*.so"))
+
+
+def test_the_source_archive_holds_the_tree(source, tmp_path):
+    expected = {name.replace("symgru/kernels/", "kernels/") for name in source_files(source)}
+    code = f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    run([sys.executable, "-c", code], source)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        names = {member.name.partition("/")[2] for member in tar if member.isfile()}
+    tops = ("symgru/", "kernels/")
+    assert {name for name in names if name.startswith(tops)} == expected
+    assert {"pyproject.toml", "LICENSE", "README.md"} <= names
 
 
 def test_kernels_is_refused_under_its_folder_name():

@@ -4,11 +4,12 @@ import os
 import stat
 
 import pytest
+from symgru.kernels.cache import VARIABLE
 
 from symgru.equations import CellBuilder, gru, tanh
 from symgru.torch_cells import CacheError, cache_folder
 from symgru.torch_cells import load as load_cell
-from symgru.torch_cells.load import VARIABLE, _load
+from symgru.torch_cells.load import _load
 
 
 @pytest.fixture(autouse=True)
