@@ -11,7 +11,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from symgru.lowering.approximations import coefficients_header
+from symgru.lowering.cpu_modules import cpu_files
 from symgru.lowering.modules import NOTICE, gru_cells, torch_module, triton_module
+
+PATTERNS = ("*.py", "*.h")
 
 
 def generated_files() -> dict[str, str]:
@@ -20,7 +24,13 @@ def generated_files() -> dict[str, str]:
     for cell in gru_cells():
         files[f"torch_{cell.name}.py"] = torch_module(cell)
         files[f"triton_{cell.name}.py"] = triton_module(cell)
-    return files
+    files["cpu_coefficients.h"] = coefficients_header()
+    return files | cpu_files()
+
+
+def present(target: Path) -> set[Path]:
+    """The generated files that are there."""
+    return {path for pattern in PATTERNS for path in target.glob(pattern)}
 
 
 def folder() -> Path:
@@ -33,10 +43,10 @@ def folder() -> Path:
 
 def differences(files: dict[str, str], target: Path) -> list[str]:
     """A unified diff for every file that differs, is missing, or should not be there."""
-    present = {path.name: path.read_text(encoding="utf-8") for path in target.glob("*.py")}
+    found = {path.name: path.read_text(encoding="utf-8") for path in present(target)}
     diffs = []
-    for name in sorted(files.keys() | present.keys()):
-        old, new = present.get(name, ""), files.get(name, "")
+    for name in sorted(files.keys() | found.keys()):
+        old, new = found.get(name, ""), files.get(name, "")
         if old != new:
             lines = difflib.unified_diff(
                 old.splitlines(), new.splitlines(), f"{name} (on disk)", f"{name} (derived)"
@@ -56,8 +66,9 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 2
     target.mkdir(exist_ok=True)
-    for stale in {path.name for path in target.glob("*.py")} - files.keys():
-        (target / stale).unlink()
+    for stale in present(target):
+        if stale.name not in files:
+            stale.unlink()
     for name, text in files.items():
         (target / name).write_text(text, encoding="utf-8")
     print(f"{len(files)} files written")

@@ -91,3 +91,25 @@ class TritonPrinter(TensorPrinter):
 
     language = "Triton"
     functions: ClassVar[Mapping[str, str]] = {"sigmoid": "sigmoid", "tanh": "tanh", "select": "tl.where"}
+
+
+class CppPrinter(TensorPrinter):
+    """Registers of numbers of type T; the functions are those of `kernels/cpu/functions.h`."""
+
+    language = "C++"
+    functions: ClassVar[Mapping[str, str]] = {
+        name: f"{name}<T>"
+        for name in ("sigmoid", "tanh", "relu", "step", "softplus", "exp", "rsqrt", "select")
+    }
+
+    def _print_Integer(self, expr: sp.Integer) -> str:
+        return f"T({int(expr)})"
+
+    def _print_Rational(self, expr: sp.Rational) -> str:
+        return f"T({int(expr.p)})/T({int(expr.q)})"
+
+    def _print_Function(self, expr: sp.Function) -> str:
+        arguments = [f"broadcast({self._print(a)})" if a.is_Number else self._print(a) for a in expr.args]
+        return f"{self.functions[type(expr).__name__]}({', '.join(arguments)})"
+
+    _print_tanh = _print_exp = _print_Function

@@ -1,0 +1,116 @@
+// Sizes and places: what becomes of the tables of a plan for the sizes of a call.
+#pragma once
+
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "pack.h"
+#include "plan.h"
+#include "product.h"
+
+namespace symgru {
+
+inline int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// Memory of a call, aligned to a line of the cache. Each call has its own: calls share nothing that they write.
+template <class T> class Memory {
+ public:
+  explicit Memory(int64_t elements) {
+    void* p = nullptr;
+    if (posix_memalign(&p, 64, size_t(elements > 0 ? elements : 1) * sizeof(T)) != 0) throw std::bad_alloc();
+    p_ = static_cast<T*>(p);
+  }
+  ~Memory() { std::free(p_); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  T* get() const { return p_; }
+
+ private:
+  T* p_;
+};
+
+// The rows of a table of items: where each item lies, and how far apart rows are.
+struct Record {
+  std::vector<int64_t> offsets;
+  int64_t ld = 0;
+  Record(const List<int8_t>& axes, const int64_t* sizes) {
+    for (int8_t axis : axes) offsets.push_back(ld), ld += sizes[axis];
+    ld = round_up(ld, 16) + 16;  // room to read a register beyond the last item; no multiple of a page
+  }
+};
+
+// How the products of a stage are cut into tiles.
+template <class T> struct Tiling {
+  int vectors = 1;  // registers for each target
+  int rows = 1 << 20;
+  int64_t sums = 0;  // elements of all sums of a tile
+  explicit Tiling(const Stage<T>& stage) {
+    int targets = 0, all = 0;
+    for (const Group& group : stage.groups) targets = group.targets > targets ? group.targets : targets, all += group.targets;
+    if (targets == 0) return;
+    if (targets == 1) vectors = 2;
+    rows = most_rows(targets * vectors);
+    sums = int64_t(all) * vectors * lanes<T> * rows;
+  }
+  int64_t units() const { return vectors * lanes<T>; }
+};
+
+inline int64_t terms_of(const Group& group, const int64_t* sizes) {
+  int64_t terms = 0;
+  for (const Run& run : group.runs) terms += run.blocks * sizes[run.axis];
+  return terms;
+}
+
+// Where the panels of every group lie. Groups are numbered over all stages: before, inside, after.
+template <class T> struct Panels {
+  struct Place {
+    const Group* group;
+    int64_t offset, tiles, terms, units, columns;
+    int64_t width() const { return group->targets * units; }
+  };
+  std::vector<Place> places;
+  int64_t elements = 0;
+
+  Panels(const Plan<T>& plan, const int64_t* sizes) {
+    for (const auto* stages : {&plan.before, &plan.inside, &plan.after})
+      for (const Stage<T>& stage : *stages)
+        for (const Group& group : stage.groups) {
+          const int64_t units = Tiling<T>(stage).units(), columns = sizes[stage.axis];
+          Place place{&group, elements, round_up(columns, units) / units, terms_of(group, sizes), units, columns};
+          elements += place.tiles * place.terms * place.width();
+          places.push_back(place);
+        }
+  }
+
+  const T* panel(const T* panels, const Place& place, int64_t tile) const {
+    return panels + place.offset + tile * place.terms * place.width();
+  }
+};
+
+template <class T> const T* matrix_of(const Plan<T>& plan, const Call& call, int16_t index) {
+  const Matrix& matrix = plan.matrices[index];
+  const T* p = static_cast<const T*>(call.arguments[matrix.source.argument]);
+  return p + matrix.source.block * call.sizes[matrix.rows] * call.sizes[matrix.columns];
+}
+
+// Packs one tile of a group.
+template <class T>
+void pack_tile(const Plan<T>& plan, const Call& call, const typename Panels<T>::Place& place, int64_t tile, T* memory) {
+  T* panel = memory + place.offset + tile * place.terms * place.width();
+  const int64_t n0 = tile * place.units, left = place.columns - n0;
+  const int count = int(left < place.units ? left : place.units);
+  for (const Run& run : place.group->runs)
+    for (int b = 0; b < run.blocks; b++) {
+      const int64_t terms = call.sizes[run.axis];
+      for (int g = 0; g < place.group->targets; g++) {
+        const T* W = matrix_of(plan, call, run.matrices[b * place.group->targets + g]);
+        T* to = panel + g * place.units;
+        if (run.transposed) pack_columns(W, terms, place.columns, n0, count, int(place.units), to, place.width());
+        else pack_rows(W, terms, n0, count, int(place.units), to, place.width());
+      }
+      panel += terms * place.width();
+    }
+}
+
+}  // namespace symgru

@@ -1,0 +1,98 @@
+// Matrix products: a tile of rows times a panel of columns.
+//
+//     out[i, v] = sum_k  a[i, k] * panel[k, v]          i < ROWS,  v < VECTORS registers
+//
+// A tile keeps ROWS * VECTORS sums in registers and needs VECTORS loads and ROWS broadcasts for ROWS * VECTORS fused
+// multiply-adds: the more sums, the less it waits for memory, up to the number of registers.
+//
+// The order of summation is the same for every tile size and instruction set: k ascending inside blocks of
+// `summed_at_once`, blocks ascending. (Blocks because the rounding error of a long sum grows with the number of terms
+// added one after the other.) So a result does not depend on who computes it, in what tile.
+#pragma once
+
+#include "vector.h"
+
+namespace symgru {
+
+constexpr int64_t summed_at_once = 256;
+constexpr int most_vectors = 4;
+
+// The largest tile for a number of vectors: the sums, the columns and one broadcast have to fit into the registers.
+constexpr int most_rows(int vectors) {
+  const int rows = (vector_registers - 1 - vectors) / vectors;
+  return rows > 12 ? 12 : rows;
+}
+
+// A matrix whose element (i, k) is at p[i * row + k * term].
+template <class T> struct Rows {
+  const T* p;
+  int64_t row, term;
+};
+
+// At most `summed_at_once` terms, in place of what is in out or added to it.
+template <class T, int ROWS, int VECTORS, bool TRANSPOSED, bool ADD>
+inline void product_block(int64_t terms, Rows<T> a, const T* __restrict panel, int64_t ldp, T* __restrict out,
+                          int64_t ldo) {
+  const int64_t row = TRANSPOSED ? 1 : a.row, term = TRANSPOSED ? a.term : 1;
+  const T* __restrict x = a.p;
+  Vec<T> sum[ROWS][VECTORS] = {};
+  for (int64_t k = 0; k < terms; k++) {
+    Vec<T> column[VECTORS];
+    repeat<VECTORS>([&](auto v) { column[v] = load(panel + k * ldp + v * lanes<T>); });
+    repeat<ROWS>([&](auto i) {
+      const Vec<T> factor = broadcast(x[i * row + k * term]);
+      repeat<VECTORS>([&](auto v) { sum[i][v] = fma<T>(factor, column[v], sum[i][v]); });
+    });
+  }
+  repeat<ROWS>([&](auto i) {
+    repeat<VECTORS>([&](auto v) {
+      T* o = out + i * ldo + v * lanes<T>;
+      store(o, ADD ? load(o) + sum[i][v] : sum[i][v]);
+    });
+  });
+}
+
+// Sums over k < K; panel rows are `ldp` apart, those of out `ldo`; `add` to what is in out.
+template <class T, int ROWS, int VECTORS, bool TRANSPOSED>
+void product_tile(int64_t K, Rows<T> a, const T* panel, int64_t ldp, T* out, int64_t ldo, bool add) {
+  for (; K > 0; K -= summed_at_once) {
+    const int64_t terms = K < summed_at_once ? K : summed_at_once;
+    if (add) product_block<T, ROWS, VECTORS, TRANSPOSED, true>(terms, a, panel, ldp, out, ldo);
+    else product_block<T, ROWS, VECTORS, TRANSPOSED, false>(terms, a, panel, ldp, out, ldo);
+    add = true, a.p += terms * (TRANSPOSED ? a.term : 1), panel += terms * ldp;
+  }
+}
+
+// The same in plain loops: what the tile computes, to read and to compare with.
+template <class T>
+void product_plain(int rows, int vectors, int64_t K, Rows<T> a, const T* panel, int64_t ldp, T* out, int64_t ldo,
+                   bool add) {
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < vectors * lanes<T>; v++) {
+      T total = add ? out[i * ldo + v] : T(0);
+      for (int64_t k0 = 0; k0 < K; k0 += summed_at_once) {
+        T sum = 0;
+        for (int64_t k = k0; k < K && k < k0 + summed_at_once; k++)
+          sum = fma<T>(broadcast(a.p[i * a.row + k * a.term]), broadcast(panel[k * ldp + v]), broadcast(sum))[0];
+        total = k0 == 0 && !add ? sum : total + sum;
+      }
+      out[i * ldo + v] = total;
+    }
+}
+
+// The tile for a number of rows and vectors that is known only when the program runs.
+template <class T> using Product = void (*)(int64_t, Rows<T>, const T*, int64_t, T*, int64_t, bool);
+
+template <class T, bool TRANSPOSED> struct Tiles {
+  Product<T> of[most_vectors + 1][13] = {};
+  constexpr Tiles() { add_vectors<1>(), add_vectors<2>(), add_vectors<3>(), add_vectors<4>(); }
+
+ private:
+  template <int VECTORS, int ROWS = most_rows(VECTORS)> constexpr void add_vectors() {
+    of[VECTORS][ROWS] = product_tile<T, ROWS, VECTORS, TRANSPOSED>;
+    if constexpr (ROWS > 1) add_vectors<VECTORS, ROWS - 1>();
+  }
+};
+template <class T, bool TRANSPOSED> constexpr Tiles<T, TRANSPOSED> tiles;
+
+}  // namespace symgru
