@@ -8,7 +8,7 @@ import click
 
 from symgru import __version__
 
-COMMANDS = ("cells", "derive", "prove", "compare", "check-formulas", "rocq", "demo", "backends")
+COMMANDS = ("cells", "derive", "prove", "compare", "check-formulas", "rocq", "demo", "bench", "backends")
 
 
 class _Commands(click.Group):

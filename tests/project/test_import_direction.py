@@ -21,7 +21,7 @@ SYMBOLIC = {
     "documents",
     "formulas",
 }
-ALL = SYMBOLIC | {"kernels", "torch_api", "torch_cells", "data", "testing", "demo", "cli"}
+ALL = SYMBOLIC | {"kernels", "torch_api", "torch_cells", "data", "testing", "demo", "benchmark", "cli"}
 MAY_IMPORT: dict[str, set[str]] = {
     "": {"torch_api", "torch_cells"},  # symgru/__init__.py
     "equations": set(),
@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": set(),
     "testing": ALL,
     "demo": ALL,
+    "benchmark": {"kernels", "torch_api", "testing"},
     "cli": ALL,
 }
 MUST_NOT_IMPORT: dict[str, set[str]] = {
