@@ -17,24 +17,43 @@ def last(name: str) -> str:
     return f"{name}_last"
 
 
-def scan(pass_: Pass, values: dict[str, Tensor]) -> None:
+def scan(pass_: Pass, values: dict[str, Tensor], steps: int | None = None) -> None:
     """Run `inside` for every step.
 
     Reads from `values` the sequences [T, B, n], the parameters, and the first carried values [B, n] under the
     names that enter a step. Adds the stored sequences [T, B, n], and the last carried values [B, n] under
     `last(name that leaves a step)`.
+
+    Args:
+        pass_, values: As above.
+        steps: How many; needed only if `inside` reads no sequence, which would tell.
+    Raises:
+        ValueError: nothing tells how many steps, or there is none.
     """
-    steps = list(zip(*(values[name].unbind(0) for name in pass_.sequences), strict=True))
+    rows = _rows(pass_, values, steps)
     parameters = [values[name] for name in pass_.parameters]
     carried = [values[entering] for entering, _ in pass_.carry]
     stored = []
-    for step in reversed(steps) if pass_.reverse else steps:
-        results = dict(zip(pass_.inside.writes, pass_.inside.run(*carried, *step, *parameters), strict=True))
+    for row in reversed(rows) if pass_.reverse else rows:
+        results = dict(zip(pass_.inside.writes, pass_.inside.run(*carried, *row, *parameters), strict=True))
         stored.append([results[name] for name in pass_.stored])
         carried = [results[leaving] for _, leaving in pass_.carry]
     if pass_.reverse:
         stored.reverse()
-    for name, rows in zip(pass_.stored, zip(*stored, strict=True), strict=True):
-        values[name] = torch.stack(rows)
+    for name, column in zip(pass_.stored, zip(*stored, strict=True), strict=True):
+        values[name] = torch.stack(column)
     for (_, leaving), value in zip(pass_.carry, carried, strict=True):
         values[last(leaving)] = value
+
+
+def _rows(pass_: Pass, values: dict[str, Tensor], steps: int | None) -> list[tuple[Tensor, ...]]:
+    """What `inside` reads of the sequences, step by step."""
+    if pass_.sequences:
+        rows = list(zip(*(values[name].unbind(0) for name in pass_.sequences), strict=True))
+    elif steps is not None:
+        rows = [()] * steps
+    else:
+        raise ValueError("a pass that reads no sequence inside: expected the number of steps, got none")
+    if not rows:
+        raise ValueError("expected one step or more, got 0")
+    return rows

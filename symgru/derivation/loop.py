@@ -48,6 +48,11 @@ class Loop:
         """The values that enter a step from the one before."""
         return frozenset(entering for entering, _ in self.carry)
 
+    @property
+    def sequences(self) -> tuple[sp.Symbol, ...]:
+        """The vectors that enter a step from outside."""
+        return tuple(s for s in self.step.vectors if s not in self.carried)
+
 
 @cached
 def forward(cell: Cell) -> Loop:
@@ -92,10 +97,22 @@ def linearised(loop: Loop, prefix: str = TANGENT) -> Loop:
         loop: The loop that is differentiated.
         prefix: Of the names of tangents; another one for every further derivative.
     """
-    step = jvp(loop.step, prefix)
+    step = _with_sequence(jvp(loop.step, prefix), loop, prefix)
     carry = tuple((tangent(entering, prefix), tangent(leaving, prefix)) for entering, leaving in loop.carry)
     transient = frozenset(tangent(symbol, prefix) for symbol in loop.transient)
     return Loop(_renamed(loop, "tangent"), step, carry, loop.reverse, transient)
+
+
+def _with_sequence(step: Program, loop: Loop, prefix: str) -> Program:
+    """The tangent step, with a sequence of the loop among its inputs if it reads none, as that of h′ = h + b.
+
+    Else nothing would tell how many steps there are.
+    """
+    moving = {tangent(symbol, prefix) for symbol in loop.carried}
+    if not loop.sequences or any(symbol not in moving for symbol in step.vectors):
+        return step
+    sequence = loop.sequences[0]
+    return Program({sequence: loop.step.inputs[sequence]} | dict(step.inputs), step.statements, step.outputs)
 
 
 def _renamed(loop: Loop, derivative: str) -> str:

@@ -50,7 +50,8 @@ def cheapest(phases: Phases, kept: Set[sp.Symbol], taken: Set[str]) -> tuple[tup
         taken: Names that new values must not have.
     """
     candidates = [tuple(map(tuple, phases))]
-    candidates += [_shared(form, set(taken)) for form in _forms(phases, kept)]
+    shared = (_shared(form, set(taken)) for form in _forms(phases, kept))
+    candidates += [form for form in shared if not _has_number(form)]
     return min(candidates, key=lambda form: operations(s for phase in form for s in phase).pointwise)
 
 
@@ -61,6 +62,11 @@ def _forms(phases: Phases, kept: Set[sp.Symbol]) -> list[Phases]:
     for form in (written_out(phases, kept, kind) for kind in kinds):
         forms += [each for each in (form, factored(form)) if each not in forms]
     return forms
+
+
+def _has_number(phases: Phases) -> bool:
+    """Whether a value has become a number, because terms cancel: a program has no such values."""
+    return any(not s.reads for phase in phases for s in phase)
 
 
 def _shared(phases: Phases, taken: set[str]) -> tuple[tuple[Statement, ...], ...]:

@@ -356,10 +356,17 @@ def _check_masks(inputs: Mapping[sp.Symbol, Shape], statements: Iterable[Stateme
     for statement in statements:
         suspects = masks & statement.reads
         if suspects and isinstance(statement, Pointwise):
-            bare = statement.expression.replace(select, lambda _, chosen, otherwise: chosen + otherwise)
-            suspects &= bare.free_symbols
+            suspects &= _read_as_numbers(statement.expression)
         for mask in sorted(suspects, key=name_of):
             raise ProgramError(f"'{statement}' reads the mask {mask} as a number")
+
+
+def _read_as_numbers(node: sp.Expr) -> frozenset[sp.Expr]:
+    """The symbols of an expression, without those by which it chooses."""
+    if node.is_Symbol:
+        return frozenset((node,))
+    parts = node.args[1:] if isinstance(node, select) else node.args
+    return frozenset[sp.Expr]().union(*map(_read_as_numbers, parts))
 
 
 def _product_axis(statement: Contract, term: Product, shapes: Mapping[sp.Symbol, Shape]) -> str:

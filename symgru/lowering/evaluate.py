@@ -6,7 +6,7 @@ emitted code, so agreement with those is evidence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -105,12 +105,17 @@ def evaluate(program: Program, inputs: Mapping[str, Array]) -> Values:
     """Every value of a program, for given inputs (vectors [..., n], biases [n], matrices [rows, columns])."""
     values = dict(inputs)
     leading = next((values[str(s)].shape[:-1] for s in program.vectors), ())
-    for statement in program:
+    run_statements(program, values, leading)
+    return values
+
+
+def run_statements(statements: Iterable[Statement], values: Values, leading: tuple[int, ...]) -> None:
+    """Add to the values those of the statements in order; `leading` are the first axes of a vector."""
+    for statement in statements:
         value = evaluate_statement(statement, values)
         if isinstance(statement, Pointwise) and value.ndim == 1:  # of biases alone: the same at every step
             value = np.broadcast_to(value, (*leading, *value.shape))
         values[str(statement.target)] = value
-    return values
 
 
 def evaluate_loop(loop: Loop, inputs: Mapping[str, Array]) -> Values:
@@ -122,12 +127,14 @@ def evaluate_loop(loop: Loop, inputs: Mapping[str, Array]) -> Values:
     Returns:
         Vector outputs as sequences [T, B, n]; outer and sum outputs added up over the steps; and the last
         carried values [B, n], named as they leave a step with "_last" appended.
+    Raises:
+        LoweringError: the loop reads no sequence.
     """
     step = loop.step
-    sequences = [str(s) for s in step.vectors if s not in loop.carried]
+    length, _ = steps_and_batch(loop, inputs)
+    sequences = list(map(str, loop.sequences))
     values = {str(p): inputs[str(p)] for p in step.parameters}
     values |= {str(entering): inputs[str(entering)] for entering in loop.carried}
-    length = len(inputs[sequences[0]])
     rows: dict[str, list[Array]] = {str(output): [] for output in step.outputs}
     for t in reversed(range(length)) if loop.reverse else range(length):
         results = evaluate(step, values | {name: inputs[name][t] for name in sequences})
@@ -138,6 +145,18 @@ def evaluate_loop(loop: Loop, inputs: Mapping[str, Array]) -> Values:
         str(output): _collect(step, output, rows[str(output)], loop.reverse) for output in step.outputs
     }
     return outputs | {f"{leaving}_last": values[str(entering)] for entering, leaving in loop.carry}
+
+
+def steps_and_batch(loop: Loop, inputs: Mapping[str, Array]) -> tuple[int, int]:
+    """T and B of the sequences that a loop reads.
+
+    Raises:
+        LoweringError: it reads none.
+    """
+    if not loop.sequences:
+        raise LoweringError(f"{loop.name} reads no sequence, so nothing says how many steps it has")
+    steps, batch = inputs[str(loop.sequences[0])].shape[:2]
+    return steps, batch
 
 
 def _collect(step: Program, output: sp.Symbol, rows: list[Array], reverse: bool) -> Array:

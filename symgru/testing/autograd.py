@@ -74,8 +74,12 @@ class AutogradCell:
         rows: dict[str, list[Tensor]] = {str(leaving): [] for _, leaving in self._cell.carry}
         for t in range(len(point[self._sequences[0]])):
             now = values | {name: point[name][t] for name in self._sequences}
+            leading = now[self._sequences[0]].shape[:-1]
             for statement in self._cell.step:
-                now[str(statement.target)] = _statement(statement, now)
+                value = _statement(statement, now)
+                if value.ndim == 1:  # of biases alone: the same for every example
+                    value = value.expand(*leading, -1)
+                now[str(statement.target)] = value
             for entering, leaving in self._cell.carry:
                 rows[str(leaving)].append(now[str(leaving)])
                 values[str(entering)] = now[str(leaving)]

@@ -267,7 +267,7 @@ def _run(
         name: Applied to every unit of every value as soon as it is computed.
     """
     step = loop.step
-    sequences = [s for s in step.vectors if s not in loop.carried]
+    sequences = loop.sequences
     values = {p: given[str(p)].tolist() for p in step.parameters}
     values |= {s: given[str(s)][0].tolist() for s in loop.carried}
     rows: list[dict[sp.Symbol, Any]] = []

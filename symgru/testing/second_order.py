@@ -10,8 +10,8 @@ import numpy as np
 import sympy as sp
 
 from symgru.derivation import Pipeline, Schedule, Stage, double_backward, hessian_vector
-from symgru.equations import Cell, Pointwise, Program, Statement
-from symgru.lowering.evaluate import evaluate_loop, evaluate_statement
+from symgru.equations import Cell, Program
+from symgru.lowering.evaluate import evaluate_loop, run_statements, steps_and_batch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Point = Mapping[str, Array]
@@ -23,33 +23,28 @@ def evaluate_scheduled(scheduled: Schedule, inputs: Point) -> Values:
     """Like `evaluate_loop`, phase by phase: for all steps at once before and after, step by step inside.
 
     Only what the schedule stores outlives a step, so a value that it forgot to store raises KeyError.
+
+    Raises:
+        LoweringError: the loop reads no sequence.
     """
     loop = scheduled.loop
     before = {name: value for name, value in inputs.items() if _symbol(name) not in loop.carried}
-    length, batch = next(before[str(s)].shape[:2] for s in loop.step.vectors if s not in loop.carried)
-    _run(scheduled.before, before, (length, batch))
+    length, batch = steps_and_batch(loop, inputs)
+    run_statements(scheduled.before, before, (length, batch))
     carried = {str(entering): inputs[str(entering)] for entering in loop.carried}
     shared = {str(p): inputs[str(p)] for p in scheduled.parameters}
     rows: dict[str, list[Array]] = {str(s): [] for s in scheduled.stored}
     for t in reversed(range(length)) if loop.reverse else range(length):
         now = shared | carried | {str(s): before[str(s)][t] for s in scheduled.sequences}
-        _run(scheduled.inside, now, (batch,))
+        run_statements(scheduled.inside, now, (batch,))
         for name, row in rows.items():
             row.append(now[name])
         carried = {str(entering): now[str(leaving)] for entering, leaving in loop.carry}
     after = before | {name: np.stack(row[::-1] if loop.reverse else row) for name, row in rows.items()}
-    _run(scheduled.after, after, (length, batch))
+    run_statements(scheduled.after, after, (length, batch))
     sequences = [str(o) for o in loop.step.outputs if o not in loop.transient]
     lasts = {f"{leaving}_last": carried[str(entering)] for entering, leaving in loop.carry}
     return {name: after[name] for name in sequences} | lasts
-
-
-def _run(statements: Iterable[Statement], values: Values, leading: tuple[int, ...]) -> None:
-    for statement in statements:
-        value = evaluate_statement(statement, values)
-        if isinstance(statement, Pointwise) and value.ndim == 1:  # of biases alone: the same at every step
-            value = np.broadcast_to(value, (*leading, *value.shape))
-        values[str(statement.target)] = value
 
 
 def as_written(stage: Stage, inputs: Point) -> Values:
@@ -76,6 +71,8 @@ def evaluate_pipeline(pipeline: Pipeline, inputs: Point, run: Runner = as_writte
         run: Runs one loop: `as_written`, `as_scheduled` or `as_emitted`.
     Returns:
         The outputs by name; an input of the pipeline that nobody gave is an error (KeyError).
+    Raises:
+        LoweringError: a loop reads no sequence, so nothing says how many steps it has.
     """
     values = {str(s): inputs[str(s)] for s in pipeline.inputs}
     for stage in pipeline.stages:
@@ -88,8 +85,7 @@ def evaluate_pipeline(pipeline: Pipeline, inputs: Point, run: Runner = as_writte
 def _given(stage: Stage, values: Values) -> Values:
     given = {str(s): _total(terms, values) for s, terms in stage.reads.items() if terms}
     sizes = _sizes(stage.loop.step, given)
-    sequence = next(s for s in stage.loop.step.vectors if s not in stage.loop.carried)
-    batch = given[str(sequence)].shape[1]
+    _, batch = steps_and_batch(stage.loop, given)
     for s in stage.loop.carried:
         if str(s) not in given:
             given[str(s)] = np.zeros((batch, *(sizes[axis] for axis in stage.loop.step.inputs[s].axes)))

@@ -48,6 +48,7 @@ class Recurrent(torch.nn.Module):
             raise ValueError(f"cell {cell.name} has the axes {_listed(axes)}, got sizes for {_listed(sizes)}")
         self.cell, self.sizes = cell, dict(sizes)
         self._passes = load(cell)
+        self._sequence = min(str(s) for s in cell.step.vectors if s not in dict(cell.carry))
         for symbol in cell.step.parameters:
             shape = [sizes[axis] for axis in cell.step.inputs[symbol].axes]
             self.register_parameter(str(symbol), torch.nn.Parameter(torch.empty(shape)))
@@ -72,8 +73,8 @@ class Recurrent(torch.nn.Module):
             ValueError: an input is missing, unknown, or not of the expected shape.
         """
         values = self._checked(inputs)
-        names = tuple(values)
-        states = _Layer.apply(self._passes, names, *values.values())  # type: ignore[no-untyped-call]  # torch has none
+        names, steps = tuple(values), len(values[self._sequence])
+        states = _Layer.apply(self._passes, names, steps, *values.values())  # type: ignore[no-untyped-call]  # torch has none
         return {str(leaving): state for (_, leaving), state in zip(self.cell.carry, states, strict=True)}
 
     def extra_repr(self) -> str:
@@ -90,8 +91,9 @@ class Recurrent(torch.nn.Module):
                 f"cell {self.cell.name} takes {_listed(sequences)} and may be given {_listed(states)}; "
                 f"missing are {_listed(missing) or 'none'}, unknown {_listed(unknown) or 'none'}"
             )
-        leading = next(tuple(inputs[n].shape[:2]) for n in sorted(sequences))
-        like = next(self.parameters(), inputs[min(sequences)])
+        first = inputs[self._sequence]
+        leading = tuple(first.shape[:2])
+        like = next(self.parameters(), first)
         values: Values = {}
         for symbol, shape in step.inputs.items():
             name = str(symbol)
@@ -118,17 +120,17 @@ class Recurrent(torch.nn.Module):
 
 
 class _Layer(torch.autograd.Function):
-    """The loop over time; arguments are the emitted module, the names, and the values in their order."""
+    """The loop over time; arguments: the emitted module, names, number of steps, and the values in order."""
 
     @staticmethod
-    def forward(passes: Any, names: tuple[str, ...], *inputs: Tensor) -> tuple[Tensor, ...]:
-        values = _run(passes.FORWARD, dict(zip(names, inputs, strict=True)))
-        states = (values[leaving] for _, leaving in passes.FORWARD.carry)
+    def forward(passes: Any, names: tuple[str, ...], steps: int, *inputs: Tensor) -> tuple[Tensor, ...]:
+        values = _run(passes.FORWARD, dict(zip(names, inputs, strict=True)), steps)
+        states = (values[leaving].contiguous() for _, leaving in passes.FORWARD.carry)  # a bias is spread
         return tuple(s.view_as(s) if any(s is i for i in inputs) else s for s in states)  # a delayed input
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.passes, ctx.names, *tensors = inputs
+        ctx.passes, ctx.names, ctx.steps, *tensors = inputs
         ctx.save_for_backward(*tensors, *output)
         ctx.save_for_forward(*tensors, *output)
 
@@ -139,27 +141,27 @@ class _Layer(torch.autograd.Function):
         for (entering, leaving), cotangent in zip(carry, d_states, strict=True):
             values[f"d_{leaving}_output"] = cotangent
             values[f"d_{leaving}_carried"] = torch.zeros_like(values[f"{entering}"][0])
-        _run(ctx.passes.BACKWARD, values)
+        _run(ctx.passes.BACKWARD, values, ctx.steps)
         for entering, _ in carry:
             values.pop(f"d_{entering}", None)
             if last(f"d_{entering}") in values:  # else nothing depends on the first state
                 values[f"d_{entering}"] = values[last(f"d_{entering}")]
-        return None, None, *(values.get(f"d_{name}") for name in ctx.names)
+        return None, None, None, *(values.get(f"d_{name}") for name in ctx.names)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, ...]:
-        _, _, *moving = tangents
+        _, _, _, *moving = tangents
         saved = dict(zip(ctx.names, ctx.saved_tensors, strict=False))
         values = _with_states(ctx)
         for name, tangent in zip(ctx.names, moving, strict=True):
             values[f"tangent_{name}"] = torch.zeros_like(saved[name]) if tangent is None else tangent
-        _run(ctx.passes.TANGENT, values)
+        _run(ctx.passes.TANGENT, values, ctx.steps)
         return tuple(values[f"tangent_{leaving}"] for _, leaving in ctx.passes.FORWARD.carry)
 
 
-def _run(pass_: Pass, values: Values) -> Values:
+def _run(pass_: Pass, values: Values, steps: int) -> Values:
     pass_.before(values)
-    scan(pass_, values)
+    scan(pass_, values, steps)
     pass_.after(values)
     return values
 

@@ -198,3 +198,10 @@ def test_forms_of_the_search():
     assert second == [Pointwise(w, a * b * c + a * b * d + tanh(e))]
     assert factored([second]) == [[Pointwise(w, a * b * (c + d) + tanh(e))]]
     assert written_out(phases, {u, v, w}, (sp.Mul, sp.Add)) == [list(phase) for phase in phases]
+
+
+def test_a_value_that_is_zero_once_it_is_written_out_still_reads_something():
+    """A number has no units, steps or examples, so programs have no such values."""
+    phase = (Pointwise(u, a * b), Pointwise(v, u - a * b), Pointwise(w, v + c))
+    (found,) = cheapest((phase,), {v, w}, {*"abcuvw"})
+    assert all(statement.reads for statement in found)

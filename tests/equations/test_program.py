@@ -136,3 +136,9 @@ def test_a_cell_is_called_by_an_identifier(name):
 def test_a_title_cannot_leave_its_docstring(title):
     with pytest.raises(ProgramError, match="title on one line"):
         Cell("cell", title, Program({v: vector("H")}, (Pointwise(u, v),), (u,)), ((v, u),), "")
+
+
+def test_a_choice_inside_a_choice_by_the_same_mask_is_no_number():
+    Program(INPUTS, (Pointwise(u, select(m, b, select(m, b, v))),), (u,))
+    with pytest.raises(ProgramError, match="reads the mask m as a number"):
+        Program(INPUTS, (Pointwise(u, select(m, b, select(m, b, v * m))),), (u,))

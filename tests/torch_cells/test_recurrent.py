@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from symgru.kernels.cache import VARIABLE
+from symgru.kernels.passes import Pass, Phase
+from symgru.kernels.scan import scan
 
 from symgru.equations import (
     CellBuilder,
@@ -17,7 +20,6 @@ from symgru.equations import (
 )
 from symgru.testing.loops import Differentiable, Sizes, draw
 from symgru.torch_cells import Recurrent
-from symgru.torch_cells.load import VARIABLE
 
 SIZES = Sizes(steps=4, batch=2, axes={"I": 3, "H": 4})
 
@@ -178,3 +180,34 @@ def test_a_delayed_input_that_nothing_reads_back():
     unread.update(h, tanh(x))
     layer = Recurrent(unread.build(), H=2)
     assert torch.autograd.gradcheck(lambda v: layer(x=v)["h_new"], (values,))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [lambda h, b: h + b, lambda h, b: h * h + b, lambda _, b: b],
+    ids=["linear", "square", "constant"],
+)
+def test_steps_that_read_no_input(step):
+    """Nothing in the loop says how many steps there are, forward or in the tangent."""
+    builder = CellBuilder("inputless")
+    builder.input("x", "I")
+    builder.update(builder.state("h", "H"), step(sp.Symbol("h_prev", real=True), builder.bias("b", "H")))
+    function, values = as_function(*layer_and_inputs(builder.build())[:2])
+    assert torch.autograd.gradcheck(function, values, check_forward_ad=True)
+
+
+def test_a_sequence_without_steps_is_refused():
+    for cell in (two_states(), CELLS["gru"]()):
+        with pytest.raises(ValueError, match="expected one step or more, got 0"):
+            Recurrent(cell, **SIZES.axes)(x=torch.zeros(0, 2, 3))
+
+
+def test_a_pass_without_sequences_has_to_be_told_the_number_of_steps():
+    inside = Phase(lambda h: (h,), ("h",), ("h_new",))
+    nothing = Phase(tuple, (), ())
+    pass_ = Pass(nothing, inside, nothing, (("h", "h_new"),), (), (), ("h_new",), False)
+    with pytest.raises(ValueError, match="expected the number of steps, got none"):
+        scan(pass_, {"h": torch.zeros(1, 2)})
+    values = {"h": torch.ones(1, 2)}
+    scan(pass_, values, steps=3)
+    assert torch.equal(values["h_new"], torch.ones(3, 1, 2))
