@@ -14,7 +14,7 @@ from itertools import groupby
 import sympy as sp
 
 from symgru.certificates.shapes import check_image, check_mask, uniform
-from symgru.equations import Outer, Program, Sum
+from symgru.equations import Outer, Program, Sum, name_of
 from symgru.proof import ProofError, Step
 from symgru.proof.setting import Place, Role, Setting
 from symgru.proof.terms import LINEAR, masks, term
@@ -100,6 +100,7 @@ class _Replay:
         images = (*setting.relation.values(), *setting.given.values())
         powers = (power for image in images for power in image.atoms(sp.Pow))
         self._divisors = frozenset(power.base for power in powers if power.exp.is_negative)
+        _check_divisors(divisor.xreplace(self._values) for divisor in self._divisors)
 
     def obligations(self, steps: Iterable[Step]) -> Iterator[tuple[Step, Obligation | None]]:
         """The steps of the simulation, in the order in which the programs need them."""
@@ -220,6 +221,16 @@ def _inputs(setting: Setting, values: Mapping[sp.Symbol, sp.Expr]) -> Iterator[t
         if put_in.has(sp.zoo, sp.nan):
             raise ProofError(f"input {symbol} is related to {image}, which divides by 0")
         yield symbol, put_in
+
+
+def _check_divisors(divisors: Iterable[sp.Expr]) -> None:
+    """Nothing divides by what is 0 everywhere: from the assumption that it is not, all would follow."""
+    divisors = tuple(divisors)
+    symbols = sorted({s for divisor in divisors for s in divisor.free_symbols}, key=name_of)
+    points = ({s: sp.Rational(2 * k + i, 7) for k, s in enumerate(symbols, 1)} for i in range(1, 4))
+    numbers = ([divisor.xreplace(point) for divisor in divisors] for point in points)
+    if not any(all(number.is_Rational and number != 0 for number in found) for found in numbers):
+        raise ProofError(f"divides by {', '.join(map(str, divisors))}, which is no number but 0 where tried")
 
 
 def _check_sum_over_steps(setting: Setting, output: sp.Symbol, image: sp.Expr) -> None:

@@ -25,7 +25,7 @@ from symgru.equations import (
     sigmoid,
     vector,
 )
-from symgru.equations.gru import C_N, H_NEW, H_PREV, W_R, W_Z, X
+from symgru.equations.gru import B_N, B_Z, C_N, H_NEW, H_PREV, W_R, W_Z, X
 from symgru.proof import MIRRORED, ProofError, Step, gradients_mirror, keep_is_update, simulate, simulate_loop
 from symgru.proof.polarity import published
 from symgru.proof.setting import Place, Role, Setting
@@ -118,6 +118,19 @@ def test_no_step_can_lean_on_itself(by):
     """y′ = 2y would follow from y′ = y and a definition of y that is about y′."""
     with pytest.raises(ProofError, match=r"y′ = 2\*y is not shown"):
         replayed(forged(pointwise(X, X), pointwise(X, X), images={Y: 2 * Y}), by)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [(B_Z + B_N) ** 2 - B_Z**2 - 2 * B_Z * B_N - B_N**2, sigmoid(B_Z) + sigmoid(-B_Z) - 1],
+    ids=["square", "complements"],
+)
+def test_nothing_follows_from_a_division_by_what_is_always_0(nothing):
+    """That the divisor is not 0 is assumed, and from a contradiction Z3 proves the polarities equal."""
+    keep, update = (gru(polarity, "after") for polarity in ("keep", "update"))
+    steps = forged(keep.step, update.step, {B_N: B_N / nothing}, goal={H_NEW: H_NEW}, carry=keep.carry)
+    with pytest.raises(ProofError, match="divides by"):
+        list(obligations(steps))
 
 
 # What is missing, or does not fit, is refused before.
