@@ -110,7 +110,7 @@ class Numbers:
                 ]
                 rows += [reduce(add, lines) for lines in zip(*parts, strict=True)]
             return rows
-        except (OverflowError, ZeroDivisionError, ValueError, TypeError) as error:
+        except (OverflowError, ZeroDivisionError, ValueError) as error:  # ValueError: the root of −1
             raise NoValueError(f"has no value at the chosen inputs: {error}") from None
 
     def _block(self, row: str, column: str, term: sp.Expr) -> Matrix:

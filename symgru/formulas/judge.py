@@ -18,7 +18,10 @@ from symgru.proof.text import decimal
 from symgru.proof.theorem import ProofError
 
 POINTS = 5
+#: Far above the rounding of two formulas in float64, far below what a slip changes at fractions of size 1.
+#: What differs by less is not called right, but equal at all points tried.
 TOLERANCE = 1e-9
+#: From so many terms on a common denominator takes too long.
 _MAX_RATIONAL = 300
 #: From here on numbers are written with an exponent.
 LARGE = 10**12

@@ -215,8 +215,7 @@ class Reference:
 class _Probed:
     """The backward pass of a program that adds an input, zero, to a value: both have one cotangent."""
 
-    def __init__(self, program: Program, value: sp.Symbol, probe: sp.Symbol):
-        adjoint = vjp(program)
+    def __init__(self, program: Program, adjoint: Program, probe: sp.Symbol):
         self.bar = cotangent(probe)
         self.shapes = {**program.shapes, **adjoint.shapes}
         self.definitions = {s.target: term(s) for s in (*program, *adjoint)} | {probe: sp.S.Zero}
@@ -242,9 +241,12 @@ class _Probed:
         inputs = {**program.inputs, probe: vector(axis)}
         try:
             whole = Program(inputs, (*before, Pointwise(value, source + probe), *changed), program.outputs)
-            return cls(whole, value, probe)
-        except (ProgramError, KeyError):
+            adjoint = vjp(whole)
+        except ProgramError:
             raise missing from None
+        if cotangent(probe) not in adjoint.shapes:
+            raise missing
+        return cls(whole, adjoint, probe)
 
 
 def _split_after(

@@ -315,6 +315,13 @@ def test_a_cell_of_ones_own_is_differentiated():
     assert [line.status for line in found[3:]] == [RIGHT, RIGHT, WRONG]
 
 
+def test_the_loss_has_no_derivative_by_a_part_that_nothing_reads():
+    lines = "q = tanh(W_q x_t)\nh_t = tanh(W_x x_t + U_h h_{t-1})\ndL/d(W_q x_t) = 0"
+    found = check(lines, "cell: own\n")[-1]
+    assert found.status is NOT_UNDERSTOOD
+    assert "so the loss has no derivative by it here" in found.reason
+
+
 def test_its_own_derivation_of_a_gru_agrees_with_the_library():
     forward = """\
 r_t = sigmoid(W_r x_t + U_r h_{t-1} + b_r)
