@@ -53,7 +53,6 @@ generated-check: $(INSTALLED) ## kernels/generated is what the equations give
 
 docs: $(INSTALLED) ## docs/ as a site in site/; broken links are errors
 	$(BIN)/python -m symgru.documents --check
-	$(BIN)/python -m symgru.documents.cells --check
 	$(BIN)/mkdocs build --quiet --strict --config-file .mkdocs.yml
 
 wheel: $(INSTALLED) ## build the wheel into dist/ and check what it holds

@@ -20,6 +20,7 @@ from symgru.testing.loops import Differentiable, Sizes, draw
 from symgru.testing.mutants import mutants
 from symgru.testing.references import REFERENCES
 
+#: Two orders of summation in float64, on values of size 1; the largest seen is 4e-15 for both.
 STATES, GRADIENTS = 1e-12, 1e-10
 #: At least two units and two steps: fewer cannot see where a reset gate acts.
 sizes = st.builds(
@@ -139,7 +140,7 @@ def check_mutants(name):
         try:
             with np.errstate(all="ignore"):
                 found = states(replace(cell, step=mutant.program), point)
-            assert_near(found, expected, 1e-9)
+            assert_near(found, expected, 1e-9)  # far above rounding: a mutant within it is not told apart
         except (AssertionError, ValueError):
             continue
         survivors.append(mutant.error)

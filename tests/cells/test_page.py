@@ -6,14 +6,9 @@ import pytest
 import sympy as sp
 
 from symgru.cells import CELLS
-from symgru.documents.__main__ import differences, folder
-from symgru.documents.cells import equations, main, numbers, page
+from symgru.documents.__main__ import folder
+from symgru.documents.cells import equations, numbers
 from symgru.equations import Pointwise, Program
-
-
-def test_the_page_is_as_derived():
-    diffs = differences({"cells.md": page()}, folder())
-    assert not diffs, "\n".join([*diffs, "run `python -m symgru.documents.cells`"])
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -40,10 +35,3 @@ def test_a_changed_equation_changes_the_page():
     )
     assert equations(replace(cell, step=changed)) != equations(cell)
     assert sp.Symbol("h_new", real=True) in changed.outputs
-
-
-def test_the_command_rejects_what_it_does_not_know(capsys):
-    assert main(["--chekc"]) == 2
-    assert "--check" in capsys.readouterr().out
-    assert main(["--check"]) == 0
-    assert "as derived" in capsys.readouterr().out

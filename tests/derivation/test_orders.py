@@ -41,6 +41,7 @@ from symgru.testing.loops import Differentiable, Sizes, draw, masks
 from symgru.testing.mutants import mutants
 from symgru.testing.second_order import SecondOrder, as_scheduled, as_written, evaluate_pipeline
 
+#: Two orders of summation in float64; the largest seen is 3e-15, and 2e-9 of central differences, below 1e-7.
 TOLERANCE = 1e-10
 
 

@@ -7,6 +7,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from symgru.testing.references import REFERENCES, draw, run
 from symgru.testing.references.draw import MASKS
 
+#: Two orders of summation in float64, on values of size 1.
 EXACT = 1e-13
 
 
