@@ -1,5 +1,5 @@
 # Everything runs in .venv, made on first use from pyproject.toml with the tested versions of constraints.txt,
-# and made anew when either file changes. Needed beforehand: Python 3.10 or later, make, a C compiler.
+# and made anew when either file changes. Needed beforehand: Python 3.10 or later, make, a C++ compiler.
 
 PYTHON ?= python3
 VENV := .venv

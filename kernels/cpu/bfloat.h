@@ -8,20 +8,24 @@
 // float, so all instruction sets give the same bits, but for numbers below 2^-126: AVX512_BF16 takes them for zero.
 #pragma once
 
-#include "product.h"
 #include "pack.h"
+#include "plan.h"
+#include "product.h"
 
 namespace symgru {
 
 struct bfloat {
   uint16_t bits;
+  operator float() const {
+    const uint32_t wide = uint32_t(bits) << 16;
+    float value;
+    std::memcpy(&value, &wide, sizeof value);
+    return value;
+  }
 };
 
-// The type that is computed in and carried, for a type that is stored.
-template <class S> struct Computed { typedef S type; };
-template <> struct Computed<bfloat> { typedef float type; };
-
 #if SYMGRU_AVX512 && defined(__AVX512BF16__)
+#define SYMGRU_DOT_PRODUCTS 1
 constexpr bool dot_products = true;  // a panel holds pairs, in the bits of a float
 #else
 constexpr bool dot_products = false;  // a panel holds floats
@@ -43,91 +47,114 @@ inline Halves narrow(Vec<float> v) {
 }
 
 // The first n elements, n <= lanes; the others are 0, and their memory is not touched.
-inline Vec<float> load_first(const bfloat* p, int n) {
+inline Vec<float> load_wide(const bfloat* p, int n) {
   Halves v{};
   if (n == lanes<float>) std::memcpy(&v, p, sizeof v);
   else std::memcpy(&v, p, size_t(n) * sizeof(bfloat));
   return widen(v);
 }
-inline void store_first(bfloat* p, Vec<float> value, int n) {
+inline void store_narrow(bfloat* p, Vec<float> value, int n) {
   const Halves v = narrow(value);
   if (n == lanes<float>) std::memcpy(p, &v, sizeof v);
   else std::memcpy(p, &v, size_t(n) * sizeof(bfloat));
 }
 
-// n elements, or zeros if there are none to read.
-template <class TO, class FROM> void convert(TO* to, const FROM* from, int64_t n) {
-  constexpr int step = lanes<float>;
-  for (int64_t j = 0; j < n; j += step) {
-    const int width = n - j < step ? int(n - j) : step;
-    store_first(to + j, from ? load_first(from + j, width) : Vec<float>{}, width);
-  }
+// n elements of one type in another.
+template <class T> inline void convert(T* to, const T* from, int64_t n) {
+  std::memcpy(to, from, size_t(n) * sizeof(T));
+}
+inline void convert(float* to, const bfloat* from, int64_t n) {
+  int64_t j = 0;
+  for (; j + lanes<float> <= n; j += lanes<float>) store(to + j, load_wide(from + j, lanes<float>));
+  if (j < n) store_first(to + j, load_wide(from + j, int(n - j)), int(n - j));
+}
+inline void convert(bfloat* to, const float* from, int64_t n) {
+  int64_t j = 0;
+  for (; j + lanes<float> <= n; j += lanes<float>) store_narrow(to + j, load(from + j), lanes<float>);
+  if (j < n) store_narrow(to + j, load_first(from + j, int(n - j)), int(n - j));
 }
 
 // Both numbers of a pair, as floats.
-inline Vec<float> first_of(Vec<float> pairs) { return (Vec<float>)((Words)pairs << 16); }
-inline Vec<float> second_of(Vec<float> pairs) { return (Vec<float>)((Words)pairs & 0xffff0000); }
+inline Vec<float> first_of(Words pairs) { return (Vec<float>)(pairs << 16); }
+inline Vec<float> second_of(Words pairs) { return (Vec<float>)(pairs & 0xffff0000); }
 
-template <int ROWS, int VECTORS> struct PairSums {
-  Vec<float> sum[ROWS][VECTORS] = {};
+// Two neighbours of a row in the bits of one number, or the last one alone.
+template <bool BOTH> inline Words pair_at(const bfloat* x) {
+  uint32_t pair = x->bits;
+  if constexpr (BOTH) std::memcpy(&pair, x, sizeof pair);
+  return Words{} + pair;
+}
 
-  // Adds one pair of terms of every row.
-  inline __attribute__((always_inline)) void add(const uint32_t (&pairs)[ROWS], const float* panel, int64_t ldp) {
-#if SYMGRU_AVX512 && defined(__AVX512BF16__)
-    (void)ldp;
-    Vec<float> column[VECTORS];
-    repeat<VECTORS>([&](auto v) { column[v] = load(panel + v * lanes<float>); });
-    repeat<ROWS>([&](auto i) {
-      const __m512bh factor = (__m512bh)_mm512_set1_epi32(int(pairs[i]));
-      repeat<VECTORS>([&](auto v) {
-        sum[i][v] = (Vec<float>)_mm512_dpbf16_ps((__m512)sum[i][v], factor, (__m512bh)column[v]);
-      });
+#if SYMGRU_DOT_PRODUCTS
+// Adds one pair of terms to the sums of a tile: that of every row times a row of the panel.
+template <bool BOTH, int ROWS, int VECTORS>
+SYMGRU_INLINE void add_pair(Vec<float> (&sum)[ROWS][VECTORS], Rows<bfloat> a, int64_t k, const float* panel, int64_t) {
+  Vec<float> column[VECTORS];
+  repeat<VECTORS>([&](auto v) { column[v] = load(panel + v * lanes<float>); });
+  repeat<ROWS>([&](auto i) {
+    const __m512bh factor = (__m512bh)pair_at<BOTH>(a.p + i * a.row + k);
+    repeat<VECTORS>([&](auto v) {
+      sum[i][v] = (Vec<float>)_mm512_dpbf16_ps((__m512)sum[i][v], factor, (__m512bh)column[v]);
     });
+  });
+}
 #else
-    repeat<2>([&](auto half) {  // the second number of the pair first
-      Vec<float> column[VECTORS];
-      repeat<VECTORS>([&](auto v) { column[v] = load(panel + (1 - half) * ldp + v * lanes<float>); });
-      repeat<ROWS>([&](auto i) {
-        const Vec<float> pair = (Vec<float>)(Words{} + pairs[i]), factor = half ? first_of(pair) : second_of(pair);
-        repeat<VECTORS>([&](auto v) { sum[i][v] = fma<float>(factor, column[v], sum[i][v]); });
-      });
-    });
+template <bool BOTH, bool SECOND, int ROWS, int VECTORS>
+SYMGRU_INLINE void add_term(Vec<float> (&sum)[ROWS][VECTORS], Rows<bfloat> a, int64_t k, const float* panel) {
+  Vec<float> column[VECTORS];
+  repeat<VECTORS>([&](auto v) { column[v] = load(panel + v * lanes<float>); });
+  repeat<ROWS>([&](auto i) {
+    const Words pair = pair_at<BOTH>(a.p + i * a.row + k);
+    const Vec<float> factor = SECOND ? second_of(pair) : first_of(pair);
+    repeat<VECTORS>([&](auto v) { sum[i][v] = fma<float>(factor, column[v], sum[i][v]); });
+  });
+}
+
+template <bool BOTH, int ROWS, int VECTORS>
+SYMGRU_INLINE void add_pair(Vec<float> (&sum)[ROWS][VECTORS], Rows<bfloat> a, int64_t k, const float* panel,
+                            int64_t ldp) {
+  if constexpr (BOTH) add_term<BOTH, true>(sum, a, k, panel + ldp);
+  asm("" : "+r"(k));  // so that the pairs are read again: there are no registers to keep them in
+  add_term<BOTH, false>(sum, a, k, panel);
+}
 #endif
-  }
-};
 
 // product.h's tile for rows of bfloat16.
 template <int ROWS, int VECTORS, bool ADD>
 inline void pair_block(int64_t terms, Rows<bfloat> a, const float* __restrict panel, int64_t ldp,
                        float* __restrict out, int64_t ldo) {
-  constexpr int64_t rows = panel_rows<bfloat>(2);
-  PairSums<ROWS, VECTORS> sums;
-  uint32_t pairs[ROWS];
-  for (int64_t k = 0; k + 2 <= terms; k += 2, panel += rows * ldp) {
-    repeat<ROWS>([&](auto i) { std::memcpy(&pairs[i], a.p + i * a.row + k, 4); });
-    sums.add(pairs, panel, ldp);
-  }
-  if (terms % 2 == 1) {
-    repeat<ROWS>([&](auto i) { pairs[i] = a.p[i * a.row + terms - 1].bits; });
-    sums.add(pairs, panel, ldp);
-  }
+  Vec<float> sum[ROWS][VECTORS] = {};
+  int64_t k = 0;
+  for (; k + 2 <= terms; k += 2, panel += panel_rows<bfloat>(2) * ldp) add_pair<true>(sum, a, k, panel, ldp);
+  if (k < terms) add_pair<false>(sum, a, k, panel, ldp);
   repeat<ROWS>([&](auto i) {
     repeat<VECTORS>([&](auto v) {
       float* o = out + i * ldo + v * lanes<float>;
-      store(o, ADD ? load(o) + sums.sum[i][v] : sums.sum[i][v]);
+      store(o, ADD ? load(o) + sum[i][v] : sum[i][v]);
     });
   });
 }
 
 template <int ROWS, int VECTORS>
 void pair_tile(int64_t K, Rows<bfloat> a, const float* panel, int64_t ldp, float* out, int64_t ldo, bool add) {
-  for (; K > 0; K -= summed_at_once) {
+  for (bool more = true; more; more = K > 0) {  // once at least: no terms give 0
     const int64_t terms = K < summed_at_once ? K : summed_at_once;
     if (add) pair_block<ROWS, VECTORS, true>(terms, a, panel, ldp, out, ldo);
     else pair_block<ROWS, VECTORS, false>(terms, a, panel, ldp, out, ldo);
-    add = true, a.p += terms, panel += panel_rows<bfloat>(terms) * ldp;
+    add = true, a.p += terms, panel += panel_rows<bfloat>(terms) * ldp, K -= terms;
   }
 }
+
+template <> struct Tiles<bfloat, false> {
+  void (*of[most_vectors + 1][9])(int64_t, Rows<bfloat>, const float*, int64_t, float*, int64_t, bool) = {};
+  constexpr Tiles() { add_vectors<1>(), add_vectors<2>(), add_vectors<3>(), add_vectors<4>(); }
+
+ private:
+  template <int VECTORS, int ROWS = most_rows(VECTORS)> constexpr void add_vectors() {
+    of[VECTORS][ROWS] = pair_tile<ROWS, VECTORS>;
+    if constexpr (ROWS > 1) add_vectors<VECTORS, ROWS - 1>();
+  }
+};
 
 // pack.h's packing for rows of bfloat16: a square of pairs is transposed like one of floats.
 inline void pack_rows(const bfloat* W, int64_t K, int64_t n0, int count, int width, float* panel, int64_t ldp) {
@@ -142,9 +169,25 @@ inline void pack_rows(const bfloat* W, int64_t K, int64_t n0, int count, int wid
       for (int i = 0; 2 * i < terms; i++) {
         float* to = panel + panel_rows<bfloat>(k + 2 * i) * ldp + v;
         if constexpr (dot_products) store(to, block[i]);
-        else store(to, first_of(block[i])), store(to + ldp, second_of(block[i]));
+        else store(to, first_of((Words)block[i])), store(to + ldp, second_of((Words)block[i]));
       }
     }
+}
+
+// Whether tensors of type S can be computed with by a kind of plan,
+template <class S, class PLAN> constexpr bool computed_in = std::is_same_v<PLAN, Plan<S>>;
+template <> constexpr bool computed_in<bfloat, Plan<float>> = true;
+
+// and by this plan: those of bfloat16 by one that goes forward, with no sums over rows.
+template <class S, class T> bool takes(const Plan<T>& plan) {
+  if (std::is_same_v<S, T>) return true;
+  if (plan.outers.size > 0 || plan.sums.size > 0) return false;
+  for (const auto* stages : {&plan.before, &plan.inside, &plan.after})
+    for (const Stage<T>& stage : *stages)
+      for (const Group& group : stage.groups)
+        for (const Run& run : group.runs)
+          if (run.transposed || run.blocks > 1) return false;
+  return true;
 }
 
 }  // namespace symgru

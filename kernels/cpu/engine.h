@@ -8,8 +8,9 @@
 // its units (then all meet at every step). Who computes an element makes no difference to its value.
 #pragma once
 
+#include <algorithm>
+
 #include "stage.h"
-#include "team.h"
 
 namespace symgru {
 
@@ -17,15 +18,15 @@ constexpr int64_t rows_of_chunk = 128;
 constexpr double operations_worth_a_team = 2e6;
 
 // What all threads of a call share.
-template <class T> struct Execution {
+template <class T, class S> struct Execution {
   const Plan<T>& plan;
   const Call& call;
   const int64_t rows, chunk_rows;
   const Record record, step_record;
-  const Panels<T> panels;
+  const Panels<T, S> panels;
   const int members;
   Barrier barrier;
-  std::vector<int64_t> ld_carried;
+  std::vector<Record> carried_records;
   int64_t elements = 0, chunk, step, carried, parameters, packed, sums, sums_of_one;
   T* memory = nullptr;
 
@@ -34,19 +35,20 @@ template <class T> struct Execution {
         call(call_),
         rows(call.offsets[call.steps]),
         chunk_rows(call.batch > rows_of_chunk ? call.batch : rows < rows_of_chunk ? rows : rows_of_chunk),
-        record(plan.record, call.sizes),
-        step_record(plan.step, call.sizes),
+        record(Record::of<T, S>(plan, Place::record, plan.record, call.sizes)),
+        step_record(Record::of<T, S>(plan, Place::step, plan.step, call.sizes)),
         panels(plan, call.sizes),
         members(operations() < operations_worth_a_team || call.threads < 1 ? 1 : int(call.threads)) {
     int64_t of_carried = 0, of_parameters = 0, of_sums = OuterSums;
     for (const Carried& c : plan.carried) {
-      ld_carried.push_back(round_up(call.sizes[c.axis], 16) + 16);
-      of_carried += 2 * call.batch * ld_carried.back();
+      const int8_t axis[] = {c.axis};
+      carried_records.push_back(Record::of<T, S>(plan, Place::entering, axis, call.sizes));
+      of_carried += 2 * call.batch * carried_records.back().ld;
     }
     for (const Parameter& p : plan.parameters) of_parameters += round_up(call.sizes[p.axis], 16);
     for (const auto* stages : {&plan.before, &plan.inside, &plan.after})
       for (const Stage<T>& stage : *stages)
-        if (Tiling<T>(stage).sums > of_sums) of_sums = Tiling<T>(stage).sums;
+        of_sums = std::max(of_sums, Tiling<T>(stage).template elements<S>(stage));
     chunk = take(chunk_rows * record.ld), step = take(call.batch * step_record.ld);
     carried = take(of_carried), parameters = take(of_parameters + 16);
     packed = take(call.panels ? 0 : panels.elements);
@@ -71,27 +73,29 @@ template <class T> struct Execution {
 };
 
 // One thread of a call.
-template <class T> class Member {
+template <class T, class S> class Member {
  public:
-  Member(Execution<T>& all, int id, int members)
+  Member(Execution<T, S>& all, int id, int members)
       : all_(all), plan_(all.plan), call_(all.call), id_(id), members_(members), down_(plan_.reverse != (call_.reverse != 0)),
         at_{all.plan, all.call, all.record, all.step_record, all.panels, nullptr, call_.panels == nullptr,
             all.memory + all.chunk, all.memory + all.step, all.memory + all.sums + all.sums_of_one * id, {}, {}, {},
-            all.ld_carried} {
+            all.carried_records} {
     T* p = all.memory + all.carried;
-    for (int64_t ld : all.ld_carried) {
-      at_.entering.push_back(p), at_.leaving.push_back(p + call_.batch * ld);
-      p += 2 * call_.batch * ld;
+    for (const Record& row : all.carried_records) {
+      at_.entering.push_back(p), at_.leaving.push_back(p + call_.batch * row.ld);
+      p += 2 * call_.batch * row.ld;
     }
     p = all.memory + all.parameters;
     for (const Parameter& parameter : plan_.parameters) at_.parameters.push_back(p), p += round_up(size(parameter.axis), 16);
     at_.packed = call_.panels ? static_cast<const T*>(call_.panels) : all.memory + all.packed;
+    inside_.reserve(plan_.inside.size);
+    for (const Stage<T>& stage : plan_.inside) inside_.emplace_back(stage, at_);
     choose_split();
   }
+  Member(const Member&) = delete;
 
   void run() {
-    prepare();
-    wait();
+    prepare();  // read after the first barrier
     bool first = true;
     for (int64_t done = 0; done < call_.steps;) {  // in the order of the pass
       int64_t end = done + 1;
@@ -105,8 +109,10 @@ template <class T> class Member {
       for (int64_t i = done; i < end; i++) step(down_ ? call_.steps - 1 - i : i);
       wait();
       for (const Stage<T>& stage : plan_.after) on_chunk(stage);
-      for (const Outer& outer : plan_.outers) add(outer, first);
-      for (const Sum& sum : plan_.sums) add(sum, first);
+      if constexpr (std::is_same_v<S, T>) {
+        for (const Outer& outer : plan_.outers) add(outer, first);
+        for (const Sum& sum : plan_.sums) add(sum, first);
+      }
       wait();
       first = false, done = end;
     }
@@ -128,11 +134,12 @@ template <class T> class Member {
     if (id_ == 0)
       for (int i = 0; i < plan_.parameters.size; i++) add_sources(plan_.parameters[i], at_.parameters[i]);
     for (int c = 0; c < plan_.carried.size; c++) {
-      const int64_t n = size(plan_.carried[c].axis), ld = at_.ld_carried[c];
-      const T* initial = at_.argument(plan_.carried[c].initial);
+      const int64_t n = size(plan_.carried[c].axis);
+      const S* initial = at_.argument(plan_.carried[c].initial);
       const Share rows = share(call_.batch, id_, members_);
-      for (T* buffer : {at_.entering[c], at_.leaving[c]})
-        for (int64_t b = rows.first; b < rows.last; b++) fill(buffer + b * ld, initial ? initial + b * n : nullptr, n);
+      for (Place place : {Place::entering, Place::leaving})
+        for (int64_t b = rows.first; b < rows.last; b++)
+          fill({place, int16_t(c)}, b, initial ? initial + b * n : nullptr, n);
     }
     if (!at_.packed_by_call) return;
     int64_t number = 0;
@@ -140,20 +147,27 @@ template <class T> class Member {
       for (int64_t tile = 0; tile < place.tiles; tile++) {
         const bool whole = (tile + 1) * place.units <= place.columns;
         if (whole && at_.read_in_place(*place.group)) continue;
-        if (number++ % members_ == id_) pack_tile(plan_, call_, place, tile, all_.memory + all_.packed);
+        if (number++ % members_ == id_) pack_tile<T, S>(plan_, call_, place, tile, all_.memory + all_.packed);
       }
   }
 
-  static void fill(T* to, const T* from, int64_t n) {
-    if (from) std::memcpy(to, from, size_t(n) * sizeof(T));
-    else std::memset(to, 0, size_t(n) * sizeof(T));
+  // Row `row` of a value from one of a tensor.
+  void fill(Value value, int64_t row, const S* from, int64_t n) const {
+    const View<T> to = at_.view(value, 0);
+    if (from) convert(to.p + row * to.ld, from, n);
+    else std::memset(to.p + row * to.ld, 0, size_t(n) * sizeof(T));
+    if constexpr (!std::is_same_v<S, T>) {
+      const View<S> copy = at_.stored(value, 0);
+      if (copy.p && from) convert(copy.p + row * copy.ld, from, n);
+      else if (copy.p) std::memset(copy.p + row * copy.ld, 0, size_t(n) * sizeof(S));
+    }
   }
 
   void add_sources(const Parameter& parameter, T* to) const {
     const int64_t n = size(parameter.axis);
     std::memset(to, 0, size_t(round_up(n, 16)) * sizeof(T));
     for (const Source& source : parameter.sources)
-      if (const T* from = at_.argument(source.argument))
+      if (const S* from = at_.argument(source.argument))
         for (int64_t j = 0; j < n; j++) to[j] += from[source.block * n + j];
   }
 
@@ -162,28 +176,27 @@ template <class T> class Member {
   void copy(const Copy& c, int64_t t0, int64_t t1) const {
     const Sequence& sequence = plan_.sequences[c.sequence];
     const int64_t n = size(sequence.axis);
-    const T* from = at_.base(sequence);
-    const T* initial = c.initial < 0 ? nullptr : at_.argument(c.initial);
+    const S* from = at_.base(sequence);
+    const S* initial = c.initial < 0 ? nullptr : at_.argument(c.initial);
     for (int64_t t = t0; t < t1; t++) {
       const int64_t source = c.initial < 0 ? t : call_.reverse ? t + 1 : t - 1;
       const int64_t there = rows_at(source);
       const Share rows = share(rows_at(t), id_, members_);
       for (int64_t b = rows.first; b < rows.last; b++) {
-        const T* row = b < there ? from + (call_.offsets[source] + b) * n : initial ? initial + b * n : nullptr;
-        fill(at_.chunk + (call_.offsets[t] - at_.first_row + b) * at_.record.ld + at_.record.offsets[c.item], row, n);
+        const S* row = b < there ? from + (call_.offsets[source] + b) * n : initial ? initial + b * n : nullptr;
+        fill({Place::record, c.item}, call_.offsets[t] - at_.first_row + b, row, n);
       }
     }
   }
 
   void on_chunk(const Stage<T>& stage) {
     if (!wanted(stage)) return;
-    StageRunner<T> runner(stage, at_, 0);
+    StageRunner<T, S> runner(stage, at_);
+    runner.start(0);
     if (at_.rows >= members_ * 16) {
-      const Share rows = share(at_.rows, id_, members_);
-      runner.run(rows.first, rows.last, 0, size(stage.axis));
+      runner.run(share(at_.rows, id_, members_), {0, size(stage.axis)});
     } else {
-      const Share units = own_units(size(stage.axis));
-      runner.run(0, at_.rows, units.first, units.last);
+      runner.run({0, at_.rows}, own_units(size(stage.axis)));
       wait();
     }
   }
@@ -197,14 +210,14 @@ template <class T> class Member {
 
   void step(int64_t t) {
     const int64_t row = call_.offsets[t] - at_.first_row, count = rows_at(t), staying = rows_at(down_ ? t - 1 : t + 1);
-    for (const Stage<T>& stage : plan_.inside) {
-      StageRunner<T> runner(stage, at_, row);
+    for (int i = 0; i < plan_.inside.size; i++) {
+      const Stage<T>& stage = plan_.inside[i];
+      inside_[i].start(row);
       if (by_units_) {
-        const Share units = own_units(size(stage.axis));
-        runner.run(0, count, units.first, units.last);
+        inside_[i].run({0, count}, own_units(size(stage.axis)));
         if (stage.publishes) wait();
       } else {
-        own_rows(count, [&](Share rows) { runner.run(rows.first, rows.last, 0, size(stage.axis)); });
+        own_rows(count, [&](Share rows) { inside_[i].run(rows, {0, size(stage.axis)}); });
       }
     }
     std::swap(at_.entering, at_.leaving);
@@ -218,10 +231,10 @@ template <class T> class Member {
   }
 
   void keep_last(int c, Share rows, Share columns) const {
-    T* last = at_.argument(plan_.carried[c].last);
-    const int64_t n = size(plan_.carried[c].axis), bytes = (columns.last - columns.first) * int64_t(sizeof(T));
-    for (int64_t b = rows.first; last && bytes > 0 && b < rows.last; b++)
-      std::memcpy(last + b * n + columns.first, at_.entering[c] + b * at_.ld_carried[c] + columns.first, size_t(bytes));
+    S* last = at_.argument(plan_.carried[c].last);
+    const int64_t n = size(plan_.carried[c].axis), width = columns.last - columns.first;
+    for (int64_t b = rows.first; last && width > 0 && b < rows.last; b++)
+      convert(last + b * n + columns.first, at_.entering[c] + b * at_.carried[c].ld + columns.first, width);
   }
 
   void add(const Outer& outer, bool first) const {
@@ -244,7 +257,7 @@ template <class T> class Member {
     int64_t elements = 0;
     for (const Stage<T>& stage : plan_.inside) {
       if (stage.groups.size > 0 && Tiling<T>(stage).rows > stripe_) stripe_ = Tiling<T>(stage).rows;
-      for (const Group& group : stage.groups) elements += terms_of(group, call_.sizes) * group.targets * size(stage.axis);
+      for (const Group& group : stage.groups) elements += terms_of<S>(group, call_.sizes) * group.targets * size(stage.axis);
     }
     by_units_ = members_ > 1 && (call_.batch < 4 * members_ ||
                                  (elements * int64_t(sizeof(T)) > 900000 && call_.batch < 16 * members_));
@@ -271,21 +284,22 @@ template <class T> class Member {
 
   void wait() const { all_.barrier.wait(members_); }
 
-  Execution<T>& all_;
+  Execution<T, S>& all_;
   const Plan<T>& plan_;
   const Call& call_;
   const int id_, members_;
   const bool down_;
-  Workplace<T> at_;
+  Workplace<T, S> at_;
+  std::vector<StageRunner<T, S>> inside_;
   bool by_units_ = false, even_ = true;
   int64_t stripe_ = 1;
 };
 
-template <class T> void execute(const Plan<T>& plan, const Call& call) {
-  Execution<T> all(plan, call);
+template <class S, class T> void execute(const Plan<T>& plan, const Call& call) {
+  Execution<T, S> all(plan, call);
   const Memory<T> memory(all.elements);
   all.memory = memory.get();
-  run_team(all.members, [&all](int id, int members) { Member<T>(all, id, members).run(); });
+  run_team(all.members, [&all](int id, int members) { Member<T, S>(all, id, members).run(); });
 }
 
 }  // namespace symgru

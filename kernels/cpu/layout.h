@@ -5,9 +5,7 @@
 #include <new>
 #include <vector>
 
-#include "pack.h"
-#include "plan.h"
-#include "product.h"
+#include "bfloat.h"
 
 namespace symgru {
 
@@ -30,20 +28,41 @@ template <class T> class Memory {
   T* p_;
 };
 
-// The rows of a table of items: where each item lies, and how far apart rows are.
+// Whether a product reads a value.
+template <class T> bool multiplied(const Plan<T>& plan, Value value) {
+  for (const auto* stages : {&plan.before, &plan.inside, &plan.after})
+    for (const Stage<T>& stage : *stages)
+      for (const Group& group : stage.groups)
+        for (const Run& run : group.runs)
+          if (run.operand.place == value.place && run.operand.index == value.index) return true;
+  return false;
+}
+
+// The rows of a table of items: where each item lies, and how far apart rows are. Of an item that products read, a
+// copy in the type S of the tensors lies in the same row, if S is not the type T of the items.
 struct Record {
-  std::vector<int64_t> offsets;
-  int64_t ld = 0;
-  Record(const List<int8_t>& axes, const int64_t* sizes) {
-    for (int8_t axis : axes) offsets.push_back(ld), ld += sizes[axis];
-    ld = round_up(ld, 16) + 16;  // room to read a register beyond the last item; no multiple of a page
+  std::vector<int64_t> offsets, copies;  // in elements of T, of S; -1: there is none
+  int64_t ld = 0;                        // in elements of T
+
+  template <class T, class S>
+  static Record of(const Plan<T>& plan, Place place, const List<int8_t>& axes, const int64_t* sizes) {
+    Record record;
+    for (int8_t axis : axes) record.offsets.push_back(record.ld), record.ld += sizes[axis];
+    record.ld = round_up(record.ld, 16) + 16;  // room to read a register beyond the last item; no multiple of a page
+    if constexpr (!std::is_same_v<S, T>)
+      for (int i = 0; i < axes.size; i++) {
+        const bool copied = multiplied(plan, {place, int16_t(i)});
+        record.copies.push_back(copied ? record.ld * int64_t(sizeof(T) / sizeof(S)) : -1);
+        if (copied) record.ld += round_up(sizes[axes[i]], 16);
+      }
+    return record;
   }
 };
 
 // How the products of a stage are cut into tiles.
 template <class T> struct Tiling {
   int vectors = 1;  // registers for each target
-  int rows = 1 << 20;
+  int rows = 16;
   int64_t sums = 0;  // elements of all sums of a tile
   explicit Tiling(const Stage<T>& stage) {
     int targets = 0, all = 0;
@@ -54,16 +73,25 @@ template <class T> struct Tiling {
     sums = int64_t(all) * vectors * lanes<T> * rows;
   }
   int64_t units() const { return vectors * lanes<T>; }
+
+  // For the sums of a tile, and for its sequences if those have another type.
+  template <class S> int64_t elements(const Stage<T>& stage) const {
+    int64_t sequences = 0;
+    for (const List<Value>* values : {&stage.reads, &stage.writes})
+      for (Value value : *values) sequences += !std::is_same_v<S, T> && value.place == Place::sequence;
+    return sums + sequences * units() * rows;
+  }
 };
 
-inline int64_t terms_of(const Group& group, const int64_t* sizes) {
+// Rows of the panels of a group.
+template <class S> int64_t terms_of(const Group& group, const int64_t* sizes) {
   int64_t terms = 0;
-  for (const Run& run : group.runs) terms += run.blocks * sizes[run.axis];
+  for (const Run& run : group.runs) terms += panel_rows<S>(run.blocks * sizes[run.axis]);
   return terms;
 }
 
 // Where the panels of every group lie. Groups are numbered over all stages: before, inside, after.
-template <class T> struct Panels {
+template <class T, class S = T> struct Panels {
   struct Place {
     const Group* group;
     int64_t offset, tiles, terms, units, columns;
@@ -77,7 +105,7 @@ template <class T> struct Panels {
       for (const Stage<T>& stage : *stages)
         for (const Group& group : stage.groups) {
           const int64_t units = Tiling<T>(stage).units(), columns = sizes[stage.axis];
-          Place place{&group, elements, round_up(columns, units) / units, terms_of(group, sizes), units, columns};
+          Place place{&group, elements, round_up(columns, units) / units, terms_of<S>(group, sizes), units, columns};
           elements += place.tiles * place.terms * place.width();
           places.push_back(place);
         }
@@ -88,15 +116,16 @@ template <class T> struct Panels {
   }
 };
 
-template <class T> const T* matrix_of(const Plan<T>& plan, const Call& call, int16_t index) {
+template <class S, class T> const S* matrix_of(const Plan<T>& plan, const Call& call, int16_t index) {
   const Matrix& matrix = plan.matrices[index];
-  const T* p = static_cast<const T*>(call.arguments[matrix.source.argument]);
+  const S* p = static_cast<const S*>(call.arguments[matrix.source.argument]);
   return p + matrix.source.block * call.sizes[matrix.rows] * call.sizes[matrix.columns];
 }
 
 // Packs one tile of a group.
-template <class T>
-void pack_tile(const Plan<T>& plan, const Call& call, const typename Panels<T>::Place& place, int64_t tile, T* memory) {
+template <class T, class S>
+void pack_tile(const Plan<T>& plan, const Call& call, const typename Panels<T, S>::Place& place, int64_t tile,
+               T* memory) {
   T* panel = memory + place.offset + tile * place.terms * place.width();
   const int64_t n0 = tile * place.units, left = place.columns - n0;
   const int count = int(left < place.units ? left : place.units);
@@ -104,12 +133,16 @@ void pack_tile(const Plan<T>& plan, const Call& call, const typename Panels<T>::
     for (int b = 0; b < run.blocks; b++) {
       const int64_t terms = call.sizes[run.axis];
       for (int g = 0; g < place.group->targets; g++) {
-        const T* W = matrix_of(plan, call, run.matrices[b * place.group->targets + g]);
+        const S* W = matrix_of<S>(plan, call, run.matrices[b * place.group->targets + g]);
         T* to = panel + g * place.units;
-        if (run.transposed) pack_columns(W, terms, place.columns, n0, count, int(place.units), to, place.width());
-        else pack_rows(W, terms, n0, count, int(place.units), to, place.width());
+        if constexpr (std::is_same_v<S, T>)
+          if (run.transposed) {
+            pack_columns(W, terms, place.columns, n0, count, int(place.units), to, place.width());
+            continue;
+          }
+        pack_rows(W, terms, n0, count, int(place.units), to, place.width());
       }
-      panel += terms * place.width();
+      panel += panel_rows<S>(terms) * place.width();
     }
 }
 

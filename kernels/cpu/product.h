@@ -20,7 +20,7 @@ constexpr int most_vectors = 4;
 // The largest tile for a number of vectors: the sums, the columns and one broadcast have to fit into the registers.
 constexpr int most_rows(int vectors) {
   const int rows = (vector_registers - 1 - vectors) / vectors;
-  return rows > 12 ? 12 : rows;
+  return rows > 8 ? 8 : rows;
 }
 
 // A matrix whose element (i, k) is at p[i * row + k * term].
@@ -55,11 +55,11 @@ inline void product_block(int64_t terms, Rows<T> a, const T* __restrict panel, i
 // Sums over k < K; panel rows are `ldp` apart, those of out `ldo`; `add` to what is in out.
 template <class T, int ROWS, int VECTORS, bool TRANSPOSED>
 void product_tile(int64_t K, Rows<T> a, const T* panel, int64_t ldp, T* out, int64_t ldo, bool add) {
-  for (; K > 0; K -= summed_at_once) {
+  for (bool more = true; more; more = K > 0) {  // once at least: no terms give 0
     const int64_t terms = K < summed_at_once ? K : summed_at_once;
     if (add) product_block<T, ROWS, VECTORS, TRANSPOSED, true>(terms, a, panel, ldp, out, ldo);
     else product_block<T, ROWS, VECTORS, TRANSPOSED, false>(terms, a, panel, ldp, out, ldo);
-    add = true, a.p += terms * (TRANSPOSED ? a.term : 1), panel += terms * ldp;
+    add = true, a.p += terms * (TRANSPOSED ? a.term : 1), panel += terms * ldp, K -= terms;
   }
 }
 
@@ -84,7 +84,7 @@ void product_plain(int rows, int vectors, int64_t K, Rows<T> a, const T* panel, 
 template <class T> using Product = void (*)(int64_t, Rows<T>, const T*, int64_t, T*, int64_t, bool);
 
 template <class T, bool TRANSPOSED> struct Tiles {
-  Product<T> of[most_vectors + 1][13] = {};
+  Product<T> of[most_vectors + 1][9] = {};
   constexpr Tiles() { add_vectors<1>(), add_vectors<2>(), add_vectors<3>(), add_vectors<4>(); }
 
  private:

@@ -1,7 +1,10 @@
 // One stage on some rows and units: tiles of products, and the pointwise body on each of them while it is in the cache.
 #pragma once
 
+#include <algorithm>
+
 #include "layout.h"
+#include "team.h"
 
 namespace symgru {
 
@@ -9,22 +12,23 @@ namespace symgru {
 constexpr int64_t rows_without_packing = 8;
 
 // Where the values lie that a thread works on.
-template <class T> struct Workplace {
+// Tensors are of type S, all else of type T.
+template <class T, class S = T> struct Workplace {
   const Plan<T>& plan;
   const Call& call;
   const Record &record, &step_record;
-  const Panels<T>& panels;
+  const Panels<T, S>& panels;
   const T* packed;         // the panels,
   bool packed_by_call;     // or else the caller has them
   T *chunk, *step, *sums;  // record of the chunk, of the step; the sums of a tile
   std::vector<T*> entering, leaving, parameters;
-  std::vector<int64_t> ld_carried;
+  const std::vector<Record>& carried;
   int64_t first_row = 0, rows = 0;  // of the chunk
 
-  T* argument(int i) const { return static_cast<T*>(call.arguments[i]); }
+  S* argument(int i) const { return static_cast<S*>(call.arguments[i]); }
 
-  T* base(const Sequence& s) const {
-    T* p = argument(s.source.argument);
+  S* base(const Sequence& s) const {
+    S* p = argument(s.source.argument);
     return p ? p + s.source.block * call.offsets[call.steps] * call.sizes[s.axis] : nullptr;
   }
 
@@ -32,56 +36,123 @@ template <class T> struct Workplace {
   View<T> view(Value value, int64_t row) const {
     const int i = value.index;
     switch (value.place) {
-      case Place::sequence: {
-        const int64_t n = call.sizes[plan.sequences[i].axis];
-        T* p = base(plan.sequences[i]);
-        return {p ? p + (first_row + row) * n : nullptr, n};
-      }
+      case Place::sequence:
+        if constexpr (std::is_same_v<S, T>) return sequence(i, row);
+        else return {nullptr, 0};
       case Place::record: return {chunk + row * record.ld + record.offsets[i], record.ld};
       case Place::step: return {step + step_record.offsets[i], step_record.ld};
-      case Place::entering: return {entering[i], ld_carried[i]};
-      case Place::leaving: return {leaving[i], ld_carried[i]};
+      case Place::entering: return {entering[i], carried[i].ld};
+      case Place::leaving: return {leaving[i], carried[i].ld};
       case Place::parameter: return {parameters[i], 0};
       default: return {nullptr, 0};
     }
   }
 
+  View<S> sequence(int i, int64_t row) const {
+    const int64_t n = call.sizes[plan.sequences[i].axis];
+    S* p = base(plan.sequences[i]);
+    return {p ? p + (first_row + row) * n : nullptr, n};
+  }
+
+  // The same in the type of the tensors, as products read it; null if no product does.
+  View<S> stored(Value value, int64_t row) const {
+    if constexpr (std::is_same_v<S, T>) return view(value, row);
+    else switch (value.place) {
+        case Place::sequence: return sequence(value.index, row);
+        case Place::record: return copy(view(value, row), record, value.index);
+        case Place::step: return copy(view(value, row), step_record, value.index);
+        case Place::entering:
+        case Place::leaving: return copy(view(value, row), carried[value.index], 0);
+        default: return {nullptr, 0};
+      }
+  }
+
+  // The copy of an item in its row.
+  static View<S> copy(View<T> item, const Record& record, int i) {
+    if (record.copies[i] < 0) return {nullptr, 0};
+    S* row = reinterpret_cast<S*>(item.p - record.offsets[i]);
+    return {row + record.copies[i], item.ld * int64_t(sizeof(T) / sizeof(S))};
+  }
+
   // A transposed matrix has the order of a panel as it is.
   bool read_in_place(const Group& group) const {
-    if (!packed_by_call || call.offsets[call.steps] > rows_without_packing || group.targets > 1) return false;
+    if (!std::is_same_v<S, T> || !packed_by_call || call.offsets[call.steps] > rows_without_packing || group.targets > 1) return false;
     for (const Run& run : group.runs)
       if (!run.transposed) return false;
     return true;
   }
 };
 
-template <class T> class StageRunner {
+template <class T, class S = T> class StageRunner {
  public:
-  // For rows from row `row` of the chunk on.
-  StageRunner(const Stage<T>& stage, const Workplace<T>& at, int64_t row)
-      : stage_(stage), at_(at), tiling_(stage), row_(row) {
+  StageRunner(const Stage<T>& stage, const Workplace<T, S>& at) : stage_(stage), at_(at), tiling_(stage) {
     for (Value value : stage.reads) values_[count_++] = value;
     for (Value value : stage.writes) values_[count_++] = value;
-    for (int i = 0; i < count_; i++) first_[i] = values_[i].place == Place::sum ? sum(values_[i].index) : at.view(values_[i], row);
   }
 
-  void run(int64_t row, int64_t end_row, int64_t column, int64_t end_column) {
-    if (row >= end_row || column >= end_column) return;
-    if (stage_.groups.size == 0) return body(row, int(end_row - row), column, int(end_column - column));
-    const int64_t units = tiling_.units();
-    for (int64_t j = column; j < end_column; j += units)
-      for (int64_t r = row; r < end_row; r += tiling_.rows) {
-        const int rows = int(end_row - r < tiling_.rows ? end_row - r : tiling_.rows);
-        T* sums = at_.sums;
-        for (const Group& group : stage_.groups) {
-          multiply(group, r, rows, j / units, sums);
-          sums += group.targets * units * tiling_.rows;
-        }
-        body(r, rows, j, int(end_column - j < units ? end_column - j : units));
+  // From now on rows count from row `row` of the chunk on.
+  void start(int64_t row) {
+    row_ = row;
+    for (int i = 0; i < count_; i++) first_[i] = values_[i].place == Place::sum ? sum(values_[i].index) : at_.view(values_[i], row);
+    if constexpr (!std::is_same_v<S, T>) find_stored();
+  }
+
+  void run(Share rows, Share columns) {
+    if (rows.first >= rows.last || columns.first >= columns.last) return;
+    if (stage_.groups.size == 0 && std::is_same_v<S, T>)
+      return bodies(rows.first, int(rows.last - rows.first), columns);
+    const int64_t units = tiling_.units(), n = rows.last - rows.first, of_rows = (n + tiling_.rows - 1) / tiling_.rows;
+    // There is room for the sums of several tiles of few rows. Then their bodies, which are short, overlap.
+    const int at_once = n < tiling_.rows ? int(tiling_.rows / n) : 1;
+    for (int64_t j = columns.first; j < columns.last; j += at_once * units)
+      for (int64_t i = 0; i < of_rows; i++) {
+        const Share part = share(n, int(i), int(of_rows));  // tiles of equal size: small ones are slow
+        const int64_t end = columns.last - j < at_once * units ? columns.last : j + at_once * units;
+        some_tiles(rows.first + part.first, int(part.last - part.first), {j, end});
       }
   }
 
  private:
+  void some_tiles(int64_t row, int rows, Share columns) {
+    const int64_t units = tiling_.units();
+    int first = 0;  // of the rows of sums
+    for (int64_t j = columns.first; j < columns.last; j += units, first += rows) {
+      fetch(row, rows, j);
+      T* sums = at_.sums;
+      for (const Group& group : stage_.groups) {
+        const int64_t ld = group.targets * units;
+        multiply(group, row, rows, j, sums + first * ld);
+        sums += ld * tiling_.rows;
+      }
+    }
+    bodies(row, rows, columns);
+  }
+
+  // A body does several rows at once: of a single row, tiles beside each other are handed over as if they were rows.
+  void bodies(int64_t row, int rows, Share columns) {
+    const int64_t units = tiling_.units(), width = columns.last - columns.first;
+    const int whole = rows == 1 && std::is_same_v<S, T> ? int(width / units) : 0;
+    if (whole > 0) body(row, whole, columns.first, int(units), 0, true);
+    const int64_t step = stage_.groups.size > 0 ? units : width;
+    int first = whole;
+    for (int64_t j = columns.first + whole * units; j < columns.last; j += step, first += rows)
+      body(row, rows, j, int(columns.last - j < step ? columns.last - j : step), first, false);
+  }
+
+  // What the body reads and writes of sequences may be in no cache: it can come while the products run. (Inline, for
+  // GCC 12 drops calls of functions that do nothing but prefetch.)
+  SYMGRU_INLINE void fetch(int64_t row, int rows, int64_t column) const {
+    for (int i = 0; i < count_; i++)
+      if (values_[i].place == Place::sequence) {
+        if (is_edge(values_[i])) fetch(stored_[i], row, rows, column);
+        else fetch(first_[i], row, rows, column);
+      }
+  }
+
+  template <class V> static SYMGRU_INLINE void fetch(const View<V>& view, int64_t row, int rows, int64_t column) {
+    for (int r = 0; view.p && r < rows; r++) __builtin_prefetch(view.p + (row + r) * view.ld + column, 1);
+  }
+
   // The sums of a tile lie as [group][row][target][unit].
   View<T> sum(int index) const {
     T* sums = at_.sums;
@@ -93,31 +164,61 @@ template <class T> class StageRunner {
     return {nullptr, 0};
   }
 
-  void multiply(const Group& group, int64_t row, int rows, int64_t tile, T* sums) {
+  void multiply(const Group& group, int64_t row, int rows, int64_t column, T* sums) {
+    const int64_t tile = column / tiling_.units();
     const auto& place = at_.panels.places[group.number];
     const bool in_place = at_.read_in_place(group) && (tile + 1) * place.units <= place.columns;
-    const auto product = tiles<T, false>.of[group.targets * tiling_.vectors][rows];
+    const auto product = tiles<S, false>.of[group.targets * tiling_.vectors][rows];
     const T* panel = at_.panels.panel(at_.packed, place, tile);
     bool add = false;
     for (const Run& run : group.runs) {
       const int64_t terms = run.blocks * at_.call.sizes[run.axis];
-      const View<T> operand = at_.view(run.operand, row_);
-      const T* columns = in_place ? matrix_of(at_.plan, at_.call, run.matrices[0]) + tile * place.units : panel;
+      const View<S> operand = at_.stored(run.operand, row_);
+      const T* columns = panel;
+      if constexpr (std::is_same_v<S, T>)
+        if (in_place) columns = matrix_of<S>(at_.plan, at_.call, run.matrices[0]) + tile * place.units;
       product(terms, {operand.p + row * operand.ld, operand.ld, 1}, columns, in_place ? place.columns : place.width(),
               sums, place.width(), add);
-      panel += terms * place.width();
+      panel += panel_rows<S>(terms) * place.width();
       add = true;
     }
   }
 
-  void body(int64_t row, int rows, int64_t column, int columns) {
+  // On sums from row `first` of them on. If `across`, what the body takes for rows are tiles of one row.
+  void body(int64_t row, int rows, int64_t column, int columns, int first, bool across) {
     View<T> views[most_views];
     for (int i = 0; i < count_; i++) {
       views[i] = first_[i];
-      if (values_[i].place == Place::mask) views[i].p = mask(values_[i].index, row);
-      else if (values_[i].place != Place::sum) views[i].p += row * views[i].ld + column;
+      if (values_[i].place == Place::mask) {
+        views[i] = {mask(values_[i].index, row), across ? 0 : 1};
+      } else if (values_[i].place == Place::sum) {
+        views[i].p += first * views[i].ld;
+      } else if (!is_edge(values_[i])) {
+        views[i].p += row * views[i].ld + column;
+        if (across) views[i].ld = columns;
+      }
     }
+    if constexpr (std::is_same_v<S, T>) return stage_.body(views, rows, columns);
+    const auto each_stored = [&](int first, int last, const auto& f) {
+      for (int i = first; i < last; i++)
+        if (S* p = stored_[i].p)
+          for (int r = 0; r < rows; r++) f(p + (row + r) * stored_[i].ld + column, views[i].p + r * views[i].ld);
+    };
+    each_stored(0, stage_.reads.size, [&](const S* p, T* value) { convert(value, p, columns); });
     stage_.body(views, rows, columns);
+    each_stored(stage_.reads.size, count_, [&](S* p, const T* value) { convert(p, value, columns); });
+  }
+
+  // A sequence of another type is read into, and written from, a place of its own beside the sums.
+  static bool is_edge(Value value) { return !std::is_same_v<S, T> && value.place == Place::sequence; }
+
+  void find_stored() {
+    std::fill_n(stored_, count_, View<S>{nullptr, 0});
+    T* edge = at_.sums + tiling_.sums;
+    for (int i = 0; i < count_; i++) {
+      if (is_edge(values_[i])) first_[i] = {edge, tiling_.units()}, edge += tiling_.units() * tiling_.rows;
+      if (is_edge(values_[i]) || i >= stage_.reads.size) stored_[i] = at_.stored(values_[i], row_);
+    }
   }
 
   T* mask(int index, int64_t row) const {
@@ -126,12 +227,13 @@ template <class T> class StageRunner {
   }
 
   const Stage<T>& stage_;
-  const Workplace<T>& at_;
+  const Workplace<T, S>& at_;
   const Tiling<T> tiling_;
-  const int64_t row_;
+  int64_t row_ = 0;
   int count_ = 0;
   Value values_[most_views];
   View<T> first_[most_views];
+  View<S> stored_[most_views];
 };
 
 // W += sum over the rows of the chunk of left right^T, rows i ... of W.
@@ -150,6 +252,8 @@ template <class T> class OuterRunner {
     T* W = at_.argument(outer_.target.argument) + (outer_.target.block * at_.call.sizes[outer_.rows] + i) * columns_;
     for (int64_t j = 0; j < columns_; j += units) {
       const int64_t left = columns_ - j;
+      for (int r = 0; r < rows && left > units; r++)  // of the next tile
+        for (int v = 0; v < vectors; v++) __builtin_prefetch(W + r * columns_ + j + units + v * lanes<T>, 1);
       if (left >= units) add_terms(i, j, rows, vectors, W + j, columns_, !first_);
       else add_part(i, j, rows, int(left), W + j);
     }
@@ -166,15 +270,13 @@ template <class T> class OuterRunner {
     }
   }
 
-  // Columns that do not fill the registers: aside first, so that nothing beyond the row is touched.
+  // Columns that do not fill the registers: aside, so that nothing beyond the row is touched.
   void add_part(int64_t i, int64_t j, int rows, int width, T* W) {
     const int count = (width + lanes<T> - 1) / lanes<T>;
-    add_terms(i, j, rows, count, at_.sums, units, false);
-    for (int r = 0; r < rows; r++)
-      for (int c = 0; c < width; c++) {
-        T& w = W[r * columns_ + c];
-        w = first_ ? at_.sums[r * units + c] : w + at_.sums[r * units + c];
-      }
+    const size_t bytes = size_t(width) * sizeof(T);
+    for (int r = 0; r < rows && !first_; r++) std::memcpy(at_.sums + r * units, W + r * columns_, bytes);
+    add_terms(i, j, rows, count, at_.sums, units, !first_);
+    for (int r = 0; r < rows; r++) std::memcpy(W + r * columns_, at_.sums + r * units, bytes);
   }
 
   const Outer& outer_;

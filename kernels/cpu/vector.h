@@ -88,11 +88,13 @@ template <class T> constexpr Bits<T> sign_bit = Bits<T>(std::make_unsigned_t<Bit
 template <class T> inline Vec<T> magnitude(Vec<T> v) { return from_bits<T>(bits<T>(v) & ~sign_bit<T>); }
 template <class T> inline Mask<T> negative(Vec<T> v) { return bits<T>(v) < 0; }  // -0 is
 
+#define SYMGRU_INLINE inline __attribute__((always_inline))
+
 // f(0), f(1), ..., f(N - 1), with constants for arguments: arrays so indexed are kept in registers.
-template <class F, int... I> inline __attribute__((always_inline)) void repeat(std::integer_sequence<int, I...>, F f) {
+template <class F, int... I> SYMGRU_INLINE void repeat(std::integer_sequence<int, I...>, F f) {
   (f(std::integral_constant<int, I>()), ...);
 }
-template <int N, class F> inline __attribute__((always_inline)) void repeat(F f) {
+template <int N, class F> SYMGRU_INLINE void repeat(F f) {
   repeat(std::make_integer_sequence<int, N>(), f);
 }
 

@@ -13,13 +13,13 @@ constexpr Run forward_before_0_runs_0[] = {{{Place::sequence, 0}, 1, 1, false, f
 constexpr Group forward_before_0_groups[] = {{0, 3, forward_before_0_runs_0}};
 
 template <class T> void forward_before_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = views[5];
+  const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> reset_from_x = at.read(v0);
-    const Vec<T> update_from_x = at.read(v1);
-    const Vec<T> candidate_from_x = at.read(v2);
+    const auto reset_from_x = at.read(v0);
     at.write(v3, reset_from_x);
+    const auto update_from_x = at.read(v1);
     at.write(v4, update_from_x);
+    const auto candidate_from_x = at.read(v2);
     at.write(v5, candidate_from_x);
   });
 }
@@ -38,27 +38,27 @@ constexpr Run forward_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, f
 constexpr Group forward_inside_0_groups[] = {{1, 3, forward_inside_0_runs_0}};
 
 template <class T> void forward_inside_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = views[5], v6 = views[6], v7 = views[7], v8 = views[8], v9 = views[9], v10 = views[10], v11 = views[11], v12 = views[12];
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v0.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v2.ld}, v10 = views[10], v11 = {views[11].p, v10.ld}, v12 = views[12];
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> b_r = at.read(v0);
-    const Vec<T> reset_from_h = at.read(v1);
-    const Vec<T> reset_from_x = at.read(v2);
-    const Vec<T> b_z = at.read(v3);
-    const Vec<T> update_from_h = at.read(v4);
-    const Vec<T> update_from_x = at.read(v5);
-    const Vec<T> b_n = at.read(v6);
-    const Vec<T> c_n = at.read(v7);
-    const Vec<T> candidate_from_h = at.read(v8);
-    const Vec<T> candidate_from_x = at.read(v9);
-    const Vec<T> h_prev = at.read(v10);
-    const Vec<T> reset_preactivation = b_r + reset_from_h + reset_from_x;
-    const Vec<T> reset_gate = sigmoid<T>(reset_preactivation);
-    const Vec<T> update_preactivation = b_z + update_from_h + update_from_x;
-    const Gate<T> update_gate_both = gate<T>(update_preactivation);
-    const Vec<T> update_gate = update_gate_both.gate, update_gate_complement = update_gate_both.complement;
-    const Vec<T> candidate_preactivation = b_n + candidate_from_x + reset_gate*(c_n + candidate_from_h);
-    const Vec<T> candidate = tanh<T>(candidate_preactivation);
-    const Vec<T> h_new = candidate*update_gate_complement + h_prev*update_gate;
+    const auto b_r = at.read(v0);
+    const auto reset_from_h = at.read(v1);
+    const auto reset_from_x = at.read(v2);
+    const auto reset_preactivation = b_r + reset_from_h + reset_from_x;
+    const auto reset_gate = sigmoid<T>(reset_preactivation);
+    const auto b_z = at.read(v3);
+    const auto update_from_h = at.read(v4);
+    const auto update_from_x = at.read(v5);
+    const auto update_preactivation = b_z + update_from_h + update_from_x;
+    const auto update_gate_both = gate<T>(update_preactivation);
+    const auto update_gate = update_gate_both.gate, update_gate_complement = update_gate_both.complement;
+    const auto b_n = at.read(v6);
+    const auto c_n = at.read(v7);
+    const auto candidate_from_h = at.read(v8);
+    const auto candidate_from_x = at.read(v9);
+    const auto candidate_preactivation = b_n + candidate_from_x + reset_gate*(c_n + candidate_from_h);
+    const auto candidate = tanh<T>(candidate_preactivation);
+    const auto h_prev = at.read(v10);
+    const auto h_new = candidate*update_gate_complement + h_prev*update_gate;
     at.write(v11, h_new);
     at.write(v12, h_new);
   });
@@ -90,7 +90,7 @@ constexpr Parameter forward_parameters[] = {{forward_parameter_0, 0}, {forward_p
 constexpr Matrix forward_matrices[] = {{{0, 0}, 0, 1}, {{0, 1}, 0, 1}, {{0, 2}, 0, 1}, {{5, 0}, 0, 0}, {{5, 1}, 0, 0}, {{5, 2}, 0, 0}};
 
 template <class T> constexpr Plan<T> forward = {
-    "gru_keep_after_forward", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_prev", "initial", ["H"]], ["h_new_last", "last", ["H"]]], "saved": 0})", false,
+    "gru_keep_after_forward", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_prev", "initial", ["H"]], ["h_new_last", "last", ["H"]]], "saved": 0, "optional": []})", false,
     forward_sequences, {}, forward_record, {}, forward_carried, forward_parameters, forward_matrices, {}, forward_before<T>, forward_inside<T>, {}, {}, {}};
 
 constexpr int16_t backward_before_0_0_matrices_0[] = {0, 1, 2};
@@ -104,19 +104,19 @@ constexpr Run backward_before_0_runs_1[] = {{{Place::record, 11}, 1, 0, false, b
 constexpr Group backward_before_0_groups[] = {{0, 3, backward_before_0_runs_0}, {1, 3, backward_before_0_runs_1}};
 
 template <class T> void backward_before_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = views[5], v6 = views[6], v7 = views[7], v8 = views[8], v9 = views[9], v10 = views[10], v11 = views[11];
+  const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld}, v6 = views[6], v7 = {views[7].p, v6.ld}, v8 = {views[8].p, v6.ld}, v9 = {views[9].p, v6.ld}, v10 = {views[10].p, v6.ld}, v11 = {views[11].p, v6.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> reset_from_x = at.read(v0);
-    const Vec<T> update_from_x = at.read(v1);
-    const Vec<T> candidate_from_x = at.read(v2);
-    const Vec<T> reset_from_h = at.read(v3);
-    const Vec<T> update_from_h = at.read(v4);
-    const Vec<T> candidate_from_h = at.read(v5);
+    const auto reset_from_x = at.read(v0);
     at.write(v6, reset_from_x);
+    const auto reset_from_h = at.read(v3);
     at.write(v7, reset_from_h);
+    const auto update_from_x = at.read(v1);
     at.write(v8, update_from_x);
+    const auto update_from_h = at.read(v4);
     at.write(v9, update_from_h);
+    const auto candidate_from_x = at.read(v2);
     at.write(v10, candidate_from_x);
+    const auto candidate_from_h = at.read(v5);
     at.write(v11, candidate_from_h);
   });
 }
@@ -129,35 +129,35 @@ template <class T> constexpr Stage<T> backward_before[] = {
     {0, false, backward_before_0_groups, backward_before_0_reads, backward_before_0_writes, backward_before_0<T>}};
 
 template <class T> void backward_inside_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = views[5], v6 = views[6], v7 = views[7], v8 = views[8], v9 = views[9], v10 = views[10], v11 = views[11], v12 = views[12], v13 = views[13], v14 = views[14], v15 = views[15], v16 = views[16], v17 = views[17], v18 = views[18];
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v3.ld}, v7 = {views[7].p, v3.ld}, v8 = {views[8].p, v2.ld}, v9 = {views[9].p, v3.ld}, v10 = {views[10].p, v2.ld}, v11 = {views[11].p, v3.ld}, v12 = {views[12].p, v3.ld}, v13 = views[13], v14 = {views[14].p, v13.ld}, v15 = {views[15].p, v3.ld}, v16 = {views[16].p, v3.ld}, v17 = {views[17].p, v3.ld}, v18 = {views[18].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> d_h_new_carried = at.read(v0);
-    const Vec<T> d_h_new_output = at.read(v1);
-    const Vec<T> b_r = at.read(v2);
-    const Vec<T> reset_from_h = at.read(v3);
-    const Vec<T> reset_from_x = at.read(v4);
-    const Vec<T> b_z = at.read(v5);
-    const Vec<T> update_from_h = at.read(v6);
-    const Vec<T> update_from_x = at.read(v7);
-    const Vec<T> c_n = at.read(v8);
-    const Vec<T> candidate_from_h = at.read(v9);
-    const Vec<T> b_n = at.read(v10);
-    const Vec<T> candidate_from_x = at.read(v11);
-    const Vec<T> h_prev = at.read(v12);
-    const Vec<T> d_h_new = d_h_new_carried + d_h_new_output;
-    const Vec<T> reset_preactivation = b_r + reset_from_h + reset_from_x;
-    const Vec<T> reset_gate = sigmoid<T>(reset_preactivation);
-    const Vec<T> update_preactivation = b_z + update_from_h + update_from_x;
-    const Gate<T> update_gate_both = gate<T>(update_preactivation);
-    const Vec<T> update_gate = update_gate_both.gate, update_gate_complement = update_gate_both.complement;
-    const Vec<T> shared_1 = c_n + candidate_from_h;
-    const Vec<T> candidate_preactivation = b_n + candidate_from_x + reset_gate*shared_1;
-    const Vec<T> candidate = tanh<T>(candidate_preactivation);
-    const Vec<T> shared_2 = d_h_new*update_gate_complement;
-    const Vec<T> d_candidate_preactivation = shared_2*(-candidate*candidate + T(1));
-    const Vec<T> d_candidate_from_h = d_candidate_preactivation*reset_gate;
-    const Vec<T> d_update_preactivation = shared_2*update_gate*(-candidate + h_prev);
-    const Vec<T> d_reset_preactivation = d_candidate_from_h*shared_1*sigmoid<T>(-reset_preactivation);
+    const auto d_h_new_carried = at.read(v0);
+    const auto d_h_new_output = at.read(v1);
+    const auto d_h_new = d_h_new_carried + d_h_new_output;
+    const auto b_r = at.read(v2);
+    const auto reset_from_h = at.read(v3);
+    const auto reset_from_x = at.read(v4);
+    const auto reset_preactivation = b_r + reset_from_h + reset_from_x;
+    const auto reset_gate = sigmoid<T>(reset_preactivation);
+    const auto b_z = at.read(v5);
+    const auto update_from_h = at.read(v6);
+    const auto update_from_x = at.read(v7);
+    const auto update_preactivation = b_z + update_from_h + update_from_x;
+    const auto update_gate_both = gate<T>(update_preactivation);
+    const auto update_gate = update_gate_both.gate, update_gate_complement = update_gate_both.complement;
+    const auto c_n = at.read(v8);
+    const auto candidate_from_h = at.read(v9);
+    const auto shared_1 = c_n + candidate_from_h;
+    const auto b_n = at.read(v10);
+    const auto candidate_from_x = at.read(v11);
+    const auto candidate_preactivation = b_n + candidate_from_x + reset_gate*shared_1;
+    const auto candidate = tanh<T>(candidate_preactivation);
+    const auto shared_2 = d_h_new*update_gate_complement;
+    const auto d_candidate_preactivation = shared_2*(-candidate*candidate + T(1));
+    const auto d_candidate_from_h = d_candidate_preactivation*reset_gate;
+    const auto h_prev = at.read(v12);
+    const auto d_update_preactivation = shared_2*update_gate*(-candidate + h_prev);
+    const auto d_reset_preactivation = d_candidate_from_h*shared_1*sigmoid<T>(-reset_preactivation);
     at.write(v13, d_h_new);
     at.write(v14, update_gate);
     at.write(v15, d_candidate_preactivation);
@@ -178,12 +178,12 @@ constexpr Run backward_inside_1_runs_0[] = {{{Place::record, 1}, 3, 0, true, bac
 constexpr Group backward_inside_1_groups[] = {{2, 1, backward_inside_1_runs_0}};
 
 template <class T> void backward_inside_1(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3];
+  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = views[3];
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> d_h_new = at.read(v0);
-    const Vec<T> d_h_prev_through_weights = at.read(v1);
-    const Vec<T> update_gate = at.read(v2);
-    const Vec<T> d_h_prev = d_h_new*update_gate + d_h_prev_through_weights;
+    const auto d_h_new = at.read(v0);
+    const auto d_h_prev_through_weights = at.read(v1);
+    const auto update_gate = at.read(v2);
+    const auto d_h_prev = d_h_new*update_gate + d_h_prev_through_weights;
     at.write(v3, d_h_prev);
   });
 }
@@ -207,7 +207,7 @@ constexpr Group backward_after_0_groups[] = {{3, 1, backward_after_0_runs_0}};
 template <class T> void backward_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> d_x = at.read(v0);
+    const auto d_x = at.read(v0);
     at.write(v1, d_x);
   });
 }
@@ -274,7 +274,7 @@ constexpr Outer backward_outers[] = {{{11, 0}, 0, 1, backward_outer_0}, {{11, 1}
 constexpr Sum backward_sums[] = {{backward_sum_0, 0, backward_sum_terms_0}, {backward_sum_1, 0, backward_sum_terms_1}, {backward_sum_2, 0, backward_sum_terms_2}, {backward_sum_3, 0, backward_sum_terms_3}};
 
 template <class T> constexpr Plan<T> backward = {
-    "gru_keep_after_backward", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["weight_hh", "matrix", ["H", "H"]], ["d_h_new_output", "sequence", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["d_x", "sequence", ["I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["d_h_new_carried", "initial", ["H"]], ["d_h_prev_last", "last", ["H"]], ["d_weight_ih", "d_matrix", ["H", "I"]], ["d_weight_hh", "d_matrix", ["H", "H"]], ["d_bias_ih", "d_vector", ["H"]], ["d_bias_hh", "d_vector", ["H"]]], "saved": 0})", true,
+    "gru_keep_after_backward", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["weight_hh", "matrix", ["H", "H"]], ["d_h_new_output", "sequence", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["d_x", "sequence", ["I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["d_h_new_carried", "initial", ["H"]], ["d_h_prev_last", "last", ["H"]], ["d_weight_ih", "d_matrix", ["H", "I"]], ["d_weight_hh", "d_matrix", ["H", "H"]], ["d_bias_ih", "d_vector", ["H"]], ["d_bias_hh", "d_vector", ["H"]]], "saved": 0, "optional": ["d_x"]})", true,
     backward_sequences, {}, backward_record, backward_step, backward_carried, backward_parameters, backward_matrices, backward_copies, backward_before<T>, backward_inside<T>, backward_after<T>, backward_outers, backward_sums};
 
 constexpr int16_t tangent_before_0_0_matrices_0[] = {0, 1, 2};
@@ -298,31 +298,31 @@ constexpr Run tangent_before_0_runs_3[] = {{{Place::sequence, 0}, 1, 1, false, t
 constexpr Group tangent_before_0_groups[] = {{0, 3, tangent_before_0_runs_0}, {1, 4, tangent_before_0_runs_1}, {2, 2, tangent_before_0_runs_2}, {3, 3, tangent_before_0_runs_3}};
 
 template <class T> void tangent_before_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = views[5], v6 = views[6], v7 = views[7], v8 = views[8], v9 = views[9], v10 = views[10], v11 = views[11], v12 = views[12], v13 = views[13], v14 = views[14], v15 = views[15], v16 = views[16], v17 = views[17], v18 = views[18], v19 = views[19], v20 = views[20], v21 = views[21], v22 = views[22], v23 = views[23];
+  const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld}, v6 = {views[6].p, v3.ld}, v7 = views[7], v8 = {views[8].p, v7.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = {views[11].p, v9.ld}, v12 = views[12], v13 = {views[13].p, v12.ld}, v14 = {views[14].p, v12.ld}, v15 = {views[15].p, v12.ld}, v16 = {views[16].p, v12.ld}, v17 = {views[17].p, v12.ld}, v18 = {views[18].p, v12.ld}, v19 = {views[19].p, v12.ld}, v20 = {views[20].p, v12.ld}, v21 = {views[21].p, v12.ld}, v22 = {views[22].p, v12.ld}, v23 = {views[23].p, v12.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> reset_from_x = at.read(v0);
-    const Vec<T> update_from_x = at.read(v1);
-    const Vec<T> candidate_from_x = at.read(v2);
-    const Vec<T> tangent_reset_from_h_invariant = at.read(v3);
-    const Vec<T> tangent_update_from_h_invariant = at.read(v4);
-    const Vec<T> tangent_candidate_from_h_invariant = at.read(v5);
-    const Vec<T> reset_from_h = at.read(v6);
-    const Vec<T> update_from_h = at.read(v7);
-    const Vec<T> candidate_from_h = at.read(v8);
-    const Vec<T> tangent_reset_from_x = at.read(v9);
-    const Vec<T> tangent_update_from_x = at.read(v10);
-    const Vec<T> tangent_candidate_from_x = at.read(v11);
+    const auto reset_from_x = at.read(v0);
     at.write(v12, reset_from_x);
+    const auto reset_from_h = at.read(v6);
     at.write(v13, reset_from_h);
+    const auto update_from_x = at.read(v1);
     at.write(v14, update_from_x);
+    const auto update_from_h = at.read(v7);
     at.write(v15, update_from_h);
+    const auto candidate_from_x = at.read(v2);
     at.write(v16, candidate_from_x);
+    const auto candidate_from_h = at.read(v8);
     at.write(v17, candidate_from_h);
+    const auto tangent_reset_from_x = at.read(v9);
     at.write(v18, tangent_reset_from_x);
+    const auto tangent_reset_from_h_invariant = at.read(v3);
     at.write(v19, tangent_reset_from_h_invariant);
+    const auto tangent_update_from_x = at.read(v10);
     at.write(v20, tangent_update_from_x);
+    const auto tangent_update_from_h_invariant = at.read(v4);
     at.write(v21, tangent_update_from_h_invariant);
+    const auto tangent_candidate_from_x = at.read(v11);
     at.write(v22, tangent_candidate_from_x);
+    const auto tangent_candidate_from_h_invariant = at.read(v5);
     at.write(v23, tangent_candidate_from_h_invariant);
   });
 }
@@ -341,48 +341,48 @@ constexpr Run tangent_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, t
 constexpr Group tangent_inside_0_groups[] = {{4, 3, tangent_inside_0_runs_0}};
 
 template <class T> void tangent_inside_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = views[5], v6 = views[6], v7 = views[7], v8 = views[8], v9 = views[9], v10 = views[10], v11 = views[11], v12 = views[12], v13 = views[13], v14 = views[14], v15 = views[15], v16 = views[16], v17 = views[17], v18 = views[18], v19 = views[19], v20 = views[20], v21 = views[21], v22 = views[22], v23 = views[23], v24 = views[24], v25 = views[25], v26 = views[26];
+  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v0.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v1.ld}, v11 = views[11], v12 = {views[12].p, v0.ld}, v13 = {views[13].p, v1.ld}, v14 = {views[14].p, v1.ld}, v15 = {views[15].p, v11.ld}, v16 = {views[16].p, v0.ld}, v17 = {views[17].p, v1.ld}, v18 = {views[18].p, v1.ld}, v19 = {views[19].p, v11.ld}, v20 = {views[20].p, v0.ld}, v21 = {views[21].p, v0.ld}, v22 = {views[22].p, v1.ld}, v23 = {views[23].p, v1.ld}, v24 = views[24], v25 = {views[25].p, v24.ld}, v26 = views[26];
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> b_r = at.read(v0);
-    const Vec<T> reset_from_h = at.read(v1);
-    const Vec<T> reset_from_x = at.read(v2);
-    const Vec<T> b_z = at.read(v3);
-    const Vec<T> update_from_h = at.read(v4);
-    const Vec<T> update_from_x = at.read(v5);
-    const Vec<T> c_n = at.read(v6);
-    const Vec<T> candidate_from_h = at.read(v7);
-    const Vec<T> b_n = at.read(v8);
-    const Vec<T> candidate_from_x = at.read(v9);
-    const Vec<T> tangent_reset_from_h_invariant = at.read(v10);
-    const Vec<T> tangent_reset_from_h_varying = at.read(v11);
-    const Vec<T> tangent_b_r = at.read(v12);
-    const Vec<T> tangent_reset_from_x = at.read(v13);
-    const Vec<T> tangent_update_from_h_invariant = at.read(v14);
-    const Vec<T> tangent_update_from_h_varying = at.read(v15);
-    const Vec<T> tangent_b_z = at.read(v16);
-    const Vec<T> tangent_update_from_x = at.read(v17);
-    const Vec<T> tangent_candidate_from_h_invariant = at.read(v18);
-    const Vec<T> tangent_candidate_from_h_varying = at.read(v19);
-    const Vec<T> tangent_b_n = at.read(v20);
-    const Vec<T> tangent_c_n = at.read(v21);
-    const Vec<T> tangent_candidate_from_x = at.read(v22);
-    const Vec<T> h_prev = at.read(v23);
-    const Vec<T> tangent_h_prev = at.read(v24);
-    const Vec<T> reset_preactivation = b_r + reset_from_h + reset_from_x;
-    const Vec<T> reset_gate = sigmoid<T>(reset_preactivation);
-    const Vec<T> update_preactivation = b_z + update_from_h + update_from_x;
-    const Gate<T> update_gate_both = gate<T>(update_preactivation);
-    const Vec<T> update_gate = update_gate_both.gate, update_gate_complement = update_gate_both.complement;
-    const Vec<T> shared_1 = c_n + candidate_from_h;
-    const Vec<T> candidate_preactivation = b_n + candidate_from_x + reset_gate*shared_1;
-    const Vec<T> candidate = tanh<T>(candidate_preactivation);
-    const Vec<T> tangent_reset_from_h = tangent_reset_from_h_invariant + tangent_reset_from_h_varying;
-    const Vec<T> tangent_reset_preactivation = tangent_b_r + tangent_reset_from_h + tangent_reset_from_x;
-    const Vec<T> tangent_update_from_h = tangent_update_from_h_invariant + tangent_update_from_h_varying;
-    const Vec<T> tangent_update_preactivation = tangent_b_z + tangent_update_from_h + tangent_update_from_x;
-    const Vec<T> tangent_candidate_from_h = tangent_candidate_from_h_invariant + tangent_candidate_from_h_varying;
-    const Vec<T> tangent_candidate_preactivation = reset_gate*(shared_1*tangent_reset_preactivation*sigmoid<T>(-reset_preactivation) + tangent_c_n + tangent_candidate_from_h) + tangent_b_n + tangent_candidate_from_x;
-    const Vec<T> tangent_h_new = tangent_candidate_preactivation*update_gate_complement*(-candidate*candidate + T(1)) + update_gate*(tangent_h_prev + tangent_update_preactivation*update_gate_complement*(-candidate + h_prev));
+    const auto b_r = at.read(v0);
+    const auto reset_from_h = at.read(v1);
+    const auto reset_from_x = at.read(v2);
+    const auto reset_preactivation = b_r + reset_from_h + reset_from_x;
+    const auto reset_gate = sigmoid<T>(reset_preactivation);
+    const auto b_z = at.read(v3);
+    const auto update_from_h = at.read(v4);
+    const auto update_from_x = at.read(v5);
+    const auto update_preactivation = b_z + update_from_h + update_from_x;
+    const auto update_gate_both = gate<T>(update_preactivation);
+    const auto update_gate = update_gate_both.gate, update_gate_complement = update_gate_both.complement;
+    const auto c_n = at.read(v6);
+    const auto candidate_from_h = at.read(v7);
+    const auto shared_1 = c_n + candidate_from_h;
+    const auto b_n = at.read(v8);
+    const auto candidate_from_x = at.read(v9);
+    const auto candidate_preactivation = b_n + candidate_from_x + reset_gate*shared_1;
+    const auto candidate = tanh<T>(candidate_preactivation);
+    const auto tangent_reset_from_h_invariant = at.read(v10);
+    const auto tangent_reset_from_h_varying = at.read(v11);
+    const auto tangent_reset_from_h = tangent_reset_from_h_invariant + tangent_reset_from_h_varying;
+    const auto tangent_b_r = at.read(v12);
+    const auto tangent_reset_from_x = at.read(v13);
+    const auto tangent_reset_preactivation = tangent_b_r + tangent_reset_from_h + tangent_reset_from_x;
+    const auto tangent_update_from_h_invariant = at.read(v14);
+    const auto tangent_update_from_h_varying = at.read(v15);
+    const auto tangent_update_from_h = tangent_update_from_h_invariant + tangent_update_from_h_varying;
+    const auto tangent_b_z = at.read(v16);
+    const auto tangent_update_from_x = at.read(v17);
+    const auto tangent_update_preactivation = tangent_b_z + tangent_update_from_h + tangent_update_from_x;
+    const auto tangent_candidate_from_h_invariant = at.read(v18);
+    const auto tangent_candidate_from_h_varying = at.read(v19);
+    const auto tangent_candidate_from_h = tangent_candidate_from_h_invariant + tangent_candidate_from_h_varying;
+    const auto tangent_b_n = at.read(v20);
+    const auto tangent_c_n = at.read(v21);
+    const auto tangent_candidate_from_x = at.read(v22);
+    const auto tangent_candidate_preactivation = reset_gate*(shared_1*tangent_reset_preactivation*sigmoid<T>(-reset_preactivation) + tangent_c_n + tangent_candidate_from_h) + tangent_b_n + tangent_candidate_from_x;
+    const auto h_prev = at.read(v23);
+    const auto tangent_h_prev = at.read(v24);
+    const auto tangent_h_new = tangent_candidate_preactivation*update_gate_complement*(-candidate*candidate + T(1)) + update_gate*(tangent_h_prev + tangent_update_preactivation*update_gate_complement*(-candidate + h_prev));
     at.write(v25, tangent_h_new);
     at.write(v26, tangent_h_new);
   });
@@ -424,7 +424,7 @@ constexpr Matrix tangent_matrices[] = {{{0, 0}, 0, 1}, {{0, 1}, 0, 1}, {{0, 2}, 
 constexpr Copy tangent_copies[] = {{3, 12, 12}};
 
 template <class T> constexpr Plan<T> tangent = {
-    "gru_keep_after_tangent", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["tangent_weight_hh", "matrix", ["H", "H"]], ["weight_hh", "matrix", ["H", "H"]], ["tangent_weight_ih", "matrix", ["H", "I"]], ["tangent_x", "sequence", ["I"]], ["tangent_h_new", "sequence", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["tangent_bias_ih", "vector", ["H"]], ["tangent_bias_hh", "vector", ["H"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["tangent_h_prev", "initial", ["H"]], ["tangent_h_new_last", "last", ["H"]]], "saved": 0})", false,
+    "gru_keep_after_tangent", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["tangent_weight_hh", "matrix", ["H", "H"]], ["weight_hh", "matrix", ["H", "H"]], ["tangent_weight_ih", "matrix", ["H", "I"]], ["tangent_x", "sequence", ["I"]], ["tangent_h_new", "sequence", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["tangent_bias_ih", "vector", ["H"]], ["tangent_bias_hh", "vector", ["H"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["tangent_h_prev", "initial", ["H"]], ["tangent_h_new_last", "last", ["H"]]], "saved": 0, "optional": []})", false,
     tangent_sequences, {}, tangent_record, {}, tangent_carried, tangent_parameters, tangent_matrices, tangent_copies, tangent_before<T>, tangent_inside<T>, {}, {}, {}};
 
 constexpr int16_t forward_saving_before_0_0_matrices_0[] = {0, 1, 2};
@@ -434,13 +434,13 @@ constexpr Run forward_saving_before_0_runs_0[] = {{{Place::sequence, 0}, 1, 1, f
 constexpr Group forward_saving_before_0_groups[] = {{0, 3, forward_saving_before_0_runs_0}};
 
 template <class T> void forward_saving_before_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = views[5];
+  const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> reset_from_x = at.read(v0);
-    const Vec<T> update_from_x = at.read(v1);
-    const Vec<T> candidate_from_x = at.read(v2);
+    const auto reset_from_x = at.read(v0);
     at.write(v3, reset_from_x);
+    const auto update_from_x = at.read(v1);
     at.write(v4, update_from_x);
+    const auto candidate_from_x = at.read(v2);
     at.write(v5, candidate_from_x);
   });
 }
@@ -459,28 +459,28 @@ constexpr Run forward_saving_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, f
 constexpr Group forward_saving_inside_0_groups[] = {{1, 3, forward_saving_inside_0_runs_0}};
 
 template <class T> void forward_saving_inside_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = views[5], v6 = views[6], v7 = views[7], v8 = views[8], v9 = views[9], v10 = views[10], v11 = views[11], v12 = views[12], v13 = views[13], v14 = views[14], v15 = views[15], v16 = views[16];
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v0.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v2.ld}, v10 = views[10], v11 = views[11], v12 = {views[12].p, v11.ld}, v13 = {views[13].p, v11.ld}, v14 = {views[14].p, v11.ld}, v15 = {views[15].p, v10.ld}, v16 = {views[16].p, v11.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> b_r = at.read(v0);
-    const Vec<T> reset_from_h = at.read(v1);
-    const Vec<T> reset_from_x = at.read(v2);
-    const Vec<T> b_z = at.read(v3);
-    const Vec<T> update_from_h = at.read(v4);
-    const Vec<T> update_from_x = at.read(v5);
-    const Vec<T> b_n = at.read(v6);
-    const Vec<T> c_n = at.read(v7);
-    const Vec<T> candidate_from_h = at.read(v8);
-    const Vec<T> candidate_from_x = at.read(v9);
-    const Vec<T> h_prev = at.read(v10);
-    const Vec<T> reset_preactivation = b_r + reset_from_h + reset_from_x;
-    const Gate<T> reset_gate_both = gate<T>(reset_preactivation);
-    const Vec<T> reset_gate = reset_gate_both.gate, reset_gate_complement = reset_gate_both.complement;
-    const Vec<T> update_preactivation = b_z + update_from_h + update_from_x;
-    const Gate<T> update_gate_both = gate<T>(update_preactivation);
-    const Vec<T> update_gate = update_gate_both.gate, update_gate_complement = update_gate_both.complement;
-    const Vec<T> candidate_preactivation = b_n + candidate_from_x + reset_gate*(c_n + candidate_from_h);
-    const Vec<T> candidate = tanh<T>(candidate_preactivation);
-    const Vec<T> h_new = candidate*update_gate_complement + h_prev*update_gate;
+    const auto b_r = at.read(v0);
+    const auto reset_from_h = at.read(v1);
+    const auto reset_from_x = at.read(v2);
+    const auto reset_preactivation = b_r + reset_from_h + reset_from_x;
+    const auto reset_gate_both = gate<T>(reset_preactivation);
+    const auto reset_gate = reset_gate_both.gate, reset_gate_complement = reset_gate_both.complement;
+    const auto b_z = at.read(v3);
+    const auto update_from_h = at.read(v4);
+    const auto update_from_x = at.read(v5);
+    const auto update_preactivation = b_z + update_from_h + update_from_x;
+    const auto update_gate_both = gate<T>(update_preactivation);
+    const auto update_gate = update_gate_both.gate, update_gate_complement = update_gate_both.complement;
+    const auto b_n = at.read(v6);
+    const auto c_n = at.read(v7);
+    const auto candidate_from_h = at.read(v8);
+    const auto candidate_from_x = at.read(v9);
+    const auto candidate_preactivation = b_n + candidate_from_x + reset_gate*(c_n + candidate_from_h);
+    const auto candidate = tanh<T>(candidate_preactivation);
+    const auto h_prev = at.read(v10);
+    const auto h_new = candidate*update_gate_complement + h_prev*update_gate;
     at.write(v11, saved_gate<T>(reset_gate, reset_gate_complement));
     at.write(v12, saved_gate<T>(update_gate, update_gate_complement));
     at.write(v13, candidate_from_h);
@@ -516,30 +516,30 @@ constexpr Parameter forward_saving_parameters[] = {{forward_saving_parameter_0, 
 constexpr Matrix forward_saving_matrices[] = {{{0, 0}, 0, 1}, {{0, 1}, 0, 1}, {{0, 2}, 0, 1}, {{6, 0}, 0, 0}, {{6, 1}, 0, 0}, {{6, 2}, 0, 0}};
 
 template <class T> constexpr Plan<T> forward_saving = {
-    "gru_keep_after_forward_saving", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["saved", "saved", ["H"]], ["h_new", "sequence", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_prev", "initial", ["H"]], ["h_new_last", "last", ["H"]]], "saved": 4})", false,
+    "gru_keep_after_forward_saving", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["saved", "saved", ["H"]], ["h_new", "sequence", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_prev", "initial", ["H"]], ["h_new_last", "last", ["H"]]], "saved": 4, "optional": []})", false,
     forward_saving_sequences, {}, forward_saving_record, {}, forward_saving_carried, forward_saving_parameters, forward_saving_matrices, {}, forward_saving_before<T>, forward_saving_inside<T>, {}, {}, {}};
 
 template <class T> void backward_saved_inside_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = views[5], v6 = views[6], v7 = views[7], v8 = views[8], v9 = views[9], v10 = views[10], v11 = views[11], v12 = views[12];
+  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v1.ld}, v8 = views[8], v9 = {views[9].p, v5.ld}, v10 = {views[10].p, v5.ld}, v11 = {views[11].p, v5.ld}, v12 = {views[12].p, v5.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> d_h_new_carried = at.read(v0);
-    const Vec<T> d_h_new_output = at.read(v1);
-    const Gate<T> update_gate_saved = at.saved_gate(v2);
-    const Vec<T> update_gate_complement = update_gate_saved.complement;
-    const Vec<T> candidate = at.read(v3);
-    const Gate<T> reset_gate_saved = at.saved_gate(v4);
-    const Vec<T> reset_gate = reset_gate_saved.gate;
-    const Vec<T> h_prev = at.read(v5);
-    const Vec<T> update_gate = update_gate_saved.gate;
-    const Vec<T> c_n = at.read(v6);
-    const Vec<T> candidate_from_h = at.read(v7);
-    const Vec<T> reset_gate_complement = reset_gate_saved.complement;
-    const Vec<T> d_h_new = d_h_new_carried + d_h_new_output;
-    const Vec<T> shared_1 = d_h_new*update_gate_complement;
-    const Vec<T> d_candidate_preactivation = shared_1*(-candidate*candidate + T(1));
-    const Vec<T> d_candidate_from_h = d_candidate_preactivation*reset_gate;
-    const Vec<T> d_update_preactivation = shared_1*update_gate*(-candidate + h_prev);
-    const Vec<T> d_reset_preactivation = d_candidate_from_h*reset_gate_complement*(c_n + candidate_from_h);
+    const auto d_h_new_carried = at.read(v0);
+    const auto d_h_new_output = at.read(v1);
+    const auto d_h_new = d_h_new_carried + d_h_new_output;
+    const auto update_gate_saved = at.saved_gate(v2);
+    const auto update_gate_complement = update_gate_saved.complement;
+    const auto shared_1 = d_h_new*update_gate_complement;
+    const auto candidate = at.read(v3);
+    const auto d_candidate_preactivation = shared_1*(-candidate*candidate + T(1));
+    const auto reset_gate_saved = at.saved_gate(v4);
+    const auto reset_gate = reset_gate_saved.gate;
+    const auto d_candidate_from_h = d_candidate_preactivation*reset_gate;
+    const auto h_prev = at.read(v5);
+    const auto update_gate = update_gate_saved.gate;
+    const auto d_update_preactivation = shared_1*update_gate*(-candidate + h_prev);
+    const auto c_n = at.read(v6);
+    const auto candidate_from_h = at.read(v7);
+    const auto reset_gate_complement = reset_gate_saved.complement;
+    const auto d_reset_preactivation = d_candidate_from_h*reset_gate_complement*(c_n + candidate_from_h);
     at.write(v8, d_h_new);
     at.write(v9, d_candidate_preactivation);
     at.write(v10, d_candidate_from_h);
@@ -561,11 +561,11 @@ constexpr Group backward_saved_inside_1_groups[] = {{0, 1, backward_saved_inside
 template <class T> void backward_saved_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3];
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> d_h_new = at.read(v0);
-    const Vec<T> d_h_prev_through_weights = at.read(v1);
-    const Gate<T> update_gate_saved = at.saved_gate(v2);
-    const Vec<T> update_gate = update_gate_saved.gate;
-    const Vec<T> d_h_prev = d_h_new*update_gate + d_h_prev_through_weights;
+    const auto d_h_new = at.read(v0);
+    const auto d_h_prev_through_weights = at.read(v1);
+    const auto update_gate_saved = at.saved_gate(v2);
+    const auto update_gate = update_gate_saved.gate;
+    const auto d_h_prev = d_h_new*update_gate + d_h_prev_through_weights;
     at.write(v3, d_h_prev);
   });
 }
@@ -589,7 +589,7 @@ constexpr Group backward_saved_after_0_groups[] = {{1, 1, backward_saved_after_0
 template <class T> void backward_saved_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
-    const Vec<T> d_x = at.read(v0);
+    const auto d_x = at.read(v0);
     at.write(v1, d_x);
   });
 }
@@ -650,7 +650,698 @@ constexpr Outer backward_saved_outers[] = {{{11, 0}, 0, 1, backward_saved_outer_
 constexpr Sum backward_saved_sums[] = {{backward_saved_sum_0, 0, backward_saved_sum_terms_0}, {backward_saved_sum_1, 0, backward_saved_sum_terms_1}, {backward_saved_sum_2, 0, backward_saved_sum_terms_2}, {backward_saved_sum_3, 0, backward_saved_sum_terms_3}};
 
 template <class T> constexpr Plan<T> backward_saved = {
-    "gru_keep_after_backward_saved", R"({"axes": ["H", "I"], "arguments": [["d_h_new_output", "sequence", ["H"]], ["saved", "saved", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["d_x", "sequence", ["I"]], ["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["d_h_new_carried", "initial", ["H"]], ["d_h_prev_last", "last", ["H"]], ["d_weight_ih", "d_matrix", ["H", "I"]], ["d_weight_hh", "d_matrix", ["H", "H"]], ["d_bias_ih", "d_vector", ["H"]], ["d_bias_hh", "d_vector", ["H"]]], "saved": 4})", true,
+    "gru_keep_after_backward_saved", R"({"axes": ["H", "I"], "arguments": [["d_h_new_output", "sequence", ["H"]], ["saved", "saved", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["d_x", "sequence", ["I"]], ["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["d_h_new_carried", "initial", ["H"]], ["d_h_prev_last", "last", ["H"]], ["d_weight_ih", "d_matrix", ["H", "I"]], ["d_weight_hh", "d_matrix", ["H", "H"]], ["d_bias_ih", "d_vector", ["H"]], ["d_bias_hh", "d_vector", ["H"]]], "saved": 4, "optional": ["d_x"]})", true,
     backward_saved_sequences, {}, backward_saved_record, backward_saved_step, backward_saved_carried, backward_saved_parameters, backward_saved_matrices, backward_saved_copies, {}, backward_saved_inside<T>, backward_saved_after<T>, backward_saved_outers, backward_saved_sums};
+
+template <class T> void backward_recording_inside_0(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v1.ld}, v8 = views[8], v9 = {views[9].p, v5.ld}, v10 = {views[10].p, v5.ld}, v11 = {views[11].p, v5.ld}, v12 = {views[12].p, v5.ld}, v13 = {views[13].p, v1.ld};
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto d_h_new_carried = at.read(v0);
+    const auto d_h_new_output = at.read(v1);
+    const auto d_h_new = d_h_new_carried + d_h_new_output;
+    const auto update_gate_saved = at.saved_gate(v2);
+    const auto update_gate_complement = update_gate_saved.complement;
+    const auto shared_1 = d_h_new*update_gate_complement;
+    const auto candidate = at.read(v3);
+    const auto d_candidate_preactivation = shared_1*(-candidate*candidate + T(1));
+    const auto reset_gate_saved = at.saved_gate(v4);
+    const auto reset_gate = reset_gate_saved.gate;
+    const auto d_candidate_from_h = d_candidate_preactivation*reset_gate;
+    const auto h_prev = at.read(v5);
+    const auto update_gate = update_gate_saved.gate;
+    const auto d_update_preactivation = shared_1*update_gate*(-candidate + h_prev);
+    const auto c_n = at.read(v6);
+    const auto candidate_from_h = at.read(v7);
+    const auto reset_gate_complement = reset_gate_saved.complement;
+    const auto d_reset_preactivation = d_candidate_from_h*reset_gate_complement*(c_n + candidate_from_h);
+    const auto d_h_new_carried_trajectory = d_h_new_carried;
+    at.write(v8, d_h_new);
+    at.write(v9, d_candidate_preactivation);
+    at.write(v10, d_candidate_from_h);
+    at.write(v11, d_update_preactivation);
+    at.write(v12, d_reset_preactivation);
+    at.write(v13, d_h_new_carried_trajectory);
+  });
+}
+
+constexpr Value backward_recording_inside_0_reads[] = {{Place::entering, 0}, {Place::sequence, 1}, {Place::sequence, 2}, {Place::sequence, 3}, {Place::sequence, 4}, {Place::record, 5}, {Place::parameter, 0}, {Place::sequence, 5}};
+
+constexpr Value backward_recording_inside_0_writes[] = {{Place::step, 0}, {Place::record, 0}, {Place::record, 3}, {Place::record, 2}, {Place::record, 1}, {Place::sequence, 0}};
+
+constexpr int16_t backward_recording_inside_1_0_matrices_0[] = {0, 1, 2};
+
+constexpr Run backward_recording_inside_1_runs_0[] = {{{Place::record, 1}, 3, 0, true, backward_recording_inside_1_0_matrices_0}};
+
+constexpr Group backward_recording_inside_1_groups[] = {{0, 1, backward_recording_inside_1_runs_0}};
+
+template <class T> void backward_recording_inside_1(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3];
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto d_h_new = at.read(v0);
+    const auto d_h_prev_through_weights = at.read(v1);
+    const auto update_gate_saved = at.saved_gate(v2);
+    const auto update_gate = update_gate_saved.gate;
+    const auto d_h_prev = d_h_new*update_gate + d_h_prev_through_weights;
+    at.write(v3, d_h_prev);
+  });
+}
+
+constexpr Value backward_recording_inside_1_reads[] = {{Place::step, 0}, {Place::sum, 0}, {Place::sequence, 2}};
+
+constexpr Value backward_recording_inside_1_writes[] = {{Place::leaving, 0}};
+
+template <class T> constexpr Stage<T> backward_recording_inside[] = {
+    {0, true, {}, backward_recording_inside_0_reads, backward_recording_inside_0_writes, backward_recording_inside_0<T>},
+    {0, false, backward_recording_inside_1_groups, backward_recording_inside_1_reads, backward_recording_inside_1_writes, backward_recording_inside_1<T>}};
+
+constexpr int16_t backward_recording_after_0_0_matrices_0[] = {3, 4};
+
+constexpr int16_t backward_recording_after_0_0_matrices_1[] = {5};
+
+constexpr Run backward_recording_after_0_runs_0[] = {{{Place::record, 1}, 2, 0, true, backward_recording_after_0_0_matrices_0}, {{Place::record, 0}, 1, 0, true, backward_recording_after_0_0_matrices_1}};
+
+constexpr Group backward_recording_after_0_groups[] = {{1, 1, backward_recording_after_0_runs_0}};
+
+template <class T> void backward_recording_after_0(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1];
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto d_x = at.read(v0);
+    at.write(v1, d_x);
+  });
+}
+
+constexpr Value backward_recording_after_0_reads[] = {{Place::sum, 0}};
+
+constexpr Value backward_recording_after_0_writes[] = {{Place::sequence, 6}};
+
+template <class T> constexpr Stage<T> backward_recording_after[] = {
+    {1, false, backward_recording_after_0_groups, backward_recording_after_0_reads, backward_recording_after_0_writes, backward_recording_after_0<T>}};
+
+constexpr OuterTerm backward_recording_outer_0[] = {{1, 4}};
+
+constexpr OuterTerm backward_recording_outer_1[] = {{2, 4}};
+
+constexpr OuterTerm backward_recording_outer_2[] = {{0, 4}};
+
+constexpr OuterTerm backward_recording_outer_3[] = {{1, 5}};
+
+constexpr OuterTerm backward_recording_outer_4[] = {{2, 5}};
+
+constexpr OuterTerm backward_recording_outer_5[] = {{3, 5}};
+
+constexpr Source backward_recording_sum_0[] = {{14, 0}, {15, 0}};
+
+constexpr int16_t backward_recording_sum_terms_0[] = {1};
+
+constexpr Source backward_recording_sum_1[] = {{14, 1}, {15, 1}};
+
+constexpr int16_t backward_recording_sum_terms_1[] = {2};
+
+constexpr Source backward_recording_sum_2[] = {{14, 2}};
+
+constexpr int16_t backward_recording_sum_terms_2[] = {0};
+
+constexpr Source backward_recording_sum_3[] = {{15, 2}};
+
+constexpr int16_t backward_recording_sum_terms_3[] = {3};
+
+constexpr Source backward_recording_parameter_0[] = {{3, 2}};
+
+constexpr Sequence backward_recording_sequences[] = {{{0, 0}, 0}, {{1, 0}, 0}, {{2, 1}, 0}, {{2, 2}, 0}, {{2, 0}, 0}, {{2, 3}, 0}, {{5, 0}, 1}, {{7, 0}, 1}, {{8, 0}, 0}};
+
+constexpr int8_t backward_recording_record[] = {0, 0, 0, 0, 1, 0};
+
+constexpr int8_t backward_recording_step[] = {0};
+
+constexpr Carried backward_recording_carried[] = {{10, 11, 0}};
+
+constexpr Parameter backward_recording_parameters[] = {{backward_recording_parameter_0, 0}};
+
+constexpr Matrix backward_recording_matrices[] = {{{4, 0}, 0, 0}, {{4, 1}, 0, 0}, {{4, 2}, 0, 0}, {{6, 0}, 0, 1}, {{6, 1}, 0, 1}, {{6, 2}, 0, 1}};
+
+constexpr Copy backward_recording_copies[] = {{7, -1, 4}, {8, 9, 5}};
+
+constexpr Outer backward_recording_outers[] = {{{12, 0}, 0, 1, backward_recording_outer_0}, {{12, 1}, 0, 1, backward_recording_outer_1}, {{12, 2}, 0, 1, backward_recording_outer_2}, {{13, 0}, 0, 0, backward_recording_outer_3}, {{13, 1}, 0, 0, backward_recording_outer_4}, {{13, 2}, 0, 0, backward_recording_outer_5}};
+
+constexpr Sum backward_recording_sums[] = {{backward_recording_sum_0, 0, backward_recording_sum_terms_0}, {backward_recording_sum_1, 0, backward_recording_sum_terms_1}, {backward_recording_sum_2, 0, backward_recording_sum_terms_2}, {backward_recording_sum_3, 0, backward_recording_sum_terms_3}};
+
+template <class T> constexpr Plan<T> backward_recording = {
+    "gru_keep_after_backward_recording", R"({"axes": ["H", "I"], "arguments": [["d_h_new_carried_trajectory", "sequence", ["H"]], ["d_h_new_output", "sequence", ["H"]], ["saved", "saved", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["d_x", "sequence", ["I"]], ["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["d_h_new_carried", "initial", ["H"]], ["d_h_prev_last", "last", ["H"]], ["d_weight_ih", "d_matrix", ["H", "I"]], ["d_weight_hh", "d_matrix", ["H", "H"]], ["d_bias_ih", "d_vector", ["H"]], ["d_bias_hh", "d_vector", ["H"]]], "saved": 4, "optional": ["d_x"]})", true,
+    backward_recording_sequences, {}, backward_recording_record, backward_recording_step, backward_recording_carried, backward_recording_parameters, backward_recording_matrices, backward_recording_copies, {}, backward_recording_inside<T>, backward_recording_after<T>, backward_recording_outers, backward_recording_sums};
+
+constexpr int16_t double_backward_inputs_before_0_0_matrices_0[] = {0, 1, 2};
+
+constexpr Run double_backward_inputs_before_0_runs_0[] = {{{Place::record, 10}, 1, 1, false, double_backward_inputs_before_0_0_matrices_0}};
+
+constexpr Group double_backward_inputs_before_0_groups[] = {{0, 3, double_backward_inputs_before_0_runs_0}};
+
+template <class T> void double_backward_inputs_before_0(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_d_reset_preactivation_invariant = at.read(v0);
+    at.write(v3, dd_d_reset_preactivation_invariant);
+    const auto dd_d_update_preactivation_invariant = at.read(v1);
+    at.write(v4, dd_d_update_preactivation_invariant);
+    const auto dd_d_candidate_preactivation_through_weights = at.read(v2);
+    at.write(v5, dd_d_candidate_preactivation_through_weights);
+  });
+}
+
+constexpr Value double_backward_inputs_before_0_reads[] = {{Place::sum, 0}, {Place::sum, 1}, {Place::sum, 2}};
+
+constexpr Value double_backward_inputs_before_0_writes[] = {{Place::record, 1}, {Place::record, 2}, {Place::record, 3}};
+
+template <class T> constexpr Stage<T> double_backward_inputs_before[] = {
+    {0, false, double_backward_inputs_before_0_groups, double_backward_inputs_before_0_reads, double_backward_inputs_before_0_writes, double_backward_inputs_before_0<T>}};
+
+template <class T> void double_backward_inputs_inside_0(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = views[6], v7 = views[7], v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v6.ld}, v10 = views[10], v11 = {views[11].p, v6.ld}, v12 = {views[12].p, v6.ld}, v13 = {views[13].p, v10.ld}, v14 = {views[14].p, v10.ld}, v15 = {views[15].p, v6.ld}, v16 = {views[16].p, v10.ld}, v17 = {views[17].p, v10.ld}, v18 = {views[18].p, v6.ld};
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_d_h_prev_carried = at.read(v0);
+    const auto dd_d_h_prev = dd_d_h_prev_carried;
+    const auto candidate = at.read(v1);
+    const auto shared_1 = -candidate*candidate + T(1);
+    const auto d_h_new_carried = at.read(v2);
+    const auto d_h_new_output = at.read(v3);
+    const auto update_gate_saved = at.saved_gate(v4);
+    const auto update_gate_complement = update_gate_saved.complement;
+    const auto shared_2 = update_gate_complement*(d_h_new_carried + d_h_new_output);
+    const auto d_candidate_preactivation = shared_1*shared_2;
+    const auto reset_gate_saved = at.saved_gate(v5);
+    const auto reset_gate = reset_gate_saved.gate;
+    const auto d_candidate_from_h = d_candidate_preactivation*reset_gate;
+    const auto h_prev = at.read(v6);
+    const auto shared_3 = candidate - h_prev;
+    const auto update_gate = update_gate_saved.gate;
+    const auto shared_4 = shared_2*update_gate;
+    const auto d_update_preactivation = -shared_3*shared_4;
+    const auto c_n = at.read(v7);
+    const auto candidate_from_h = at.read(v8);
+    const auto shared_5 = c_n + candidate_from_h;
+    const auto reset_gate_complement = reset_gate_saved.complement;
+    const auto shared_6 = d_candidate_from_h*reset_gate_complement;
+    const auto d_reset_preactivation = shared_5*shared_6;
+    at.write(v9, dd_d_h_prev);
+    at.write(v10, shared_1);
+    at.write(v11, d_candidate_preactivation);
+    at.write(v12, d_candidate_from_h);
+    at.write(v13, shared_3);
+    at.write(v14, shared_4);
+    at.write(v15, d_update_preactivation);
+    at.write(v16, shared_5);
+    at.write(v17, shared_6);
+    at.write(v18, d_reset_preactivation);
+  });
+}
+
+constexpr Value double_backward_inputs_inside_0_reads[] = {{Place::entering, 0}, {Place::sequence, 0}, {Place::sequence, 1}, {Place::sequence, 2}, {Place::sequence, 3}, {Place::sequence, 4}, {Place::record, 9}, {Place::parameter, 0}, {Place::sequence, 5}};
+
+constexpr Value double_backward_inputs_inside_0_writes[] = {{Place::record, 0}, {Place::step, 0}, {Place::record, 4}, {Place::record, 5}, {Place::step, 1}, {Place::step, 2}, {Place::record, 6}, {Place::step, 3}, {Place::step, 4}, {Place::record, 7}};
+
+constexpr int16_t double_backward_inputs_inside_1_0_matrices_0[] = {3, 4, 5};
+
+constexpr Run double_backward_inputs_inside_1_runs_0[] = {{{Place::record, 0}, 1, 0, false, double_backward_inputs_inside_1_0_matrices_0}};
+
+constexpr Group double_backward_inputs_inside_1_groups[] = {{1, 3, double_backward_inputs_inside_1_runs_0}};
+
+template <class T> void double_backward_inputs_inside_1(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v2.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v1.ld}, v9 = views[9], v10 = {views[10].p, v0.ld}, v11 = {views[11].p, v2.ld}, v12 = {views[12].p, v0.ld}, v13 = {views[13].p, v9.ld}, v14 = {views[14].p, v0.ld}, v15 = {views[15].p, v9.ld}, v16 = {views[16].p, v9.ld}, v17 = {views[17].p, v0.ld}, v18 = views[18], v19 = {views[19].p, v9.ld}, v20 = {views[20].p, v9.ld}, v21 = {views[21].p, v9.ld}, v22 = {views[22].p, v9.ld}, v23 = {views[23].p, v9.ld};
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_d_update_preactivation_invariant = at.read(v0);
+    const auto dd_d_update_preactivation_varying = at.read(v1);
+    const auto shared_7 = dd_d_update_preactivation_invariant + dd_d_update_preactivation_varying;
+    const auto shared_4 = at.read(v2);
+    const auto dd_h_prev = shared_4*shared_7;
+    const auto dd_d_reset_preactivation_invariant = at.read(v3);
+    const auto dd_d_reset_preactivation_varying = at.read(v4);
+    const auto shared_8 = dd_d_reset_preactivation_invariant + dd_d_reset_preactivation_varying;
+    const auto shared_6 = at.read(v5);
+    const auto dd_c_n_per_step = shared_6*shared_8;
+    const auto shared_3 = at.read(v6);
+    const auto shared_9 = shared_3*shared_7;
+    const auto shared_5 = at.read(v7);
+    const auto shared_10 = shared_5*shared_8;
+    const auto dd_d_candidate_from_h = at.read(v8);
+    const auto reset_gate_saved = at.saved_gate(v9);
+    const auto reset_gate = reset_gate_saved.gate;
+    const auto reset_gate_complement = reset_gate_saved.complement;
+    const auto shared_11 = reset_gate*(dd_d_candidate_from_h + reset_gate_complement*shared_10);
+    const auto dd_d_candidate_preactivation_through_weights = at.read(v10);
+    const auto shared_12 = dd_d_candidate_preactivation_through_weights + shared_11;
+    const auto shared_1 = at.read(v11);
+    const auto shared_13 = shared_1*shared_12;
+    const auto dd_d_h_prev = at.read(v12);
+    const auto update_gate_saved = at.saved_gate(v13);
+    const auto update_gate = update_gate_saved.gate;
+    const auto update_gate_complement = update_gate_saved.complement;
+    const auto dd_d_h_new_carried = shared_13*update_gate_complement + update_gate*(dd_d_h_prev - shared_9*update_gate_complement);
+    const auto dd_d_h_new_output = dd_d_h_new_carried;
+    const auto d_candidate_preactivation = at.read(v14);
+    const auto dd_reset_preactivation = d_candidate_preactivation*reset_gate_complement*(-reset_gate*reset_gate*shared_10 + shared_11);
+    const auto dd_update_preactivation = shared_4*(dd_d_h_prev - shared_13 + shared_9*(update_gate - update_gate_complement));
+    const auto candidate = at.read(v15);
+    const auto dd_candidate_preactivation = d_candidate_preactivation*(-T(2)*candidate*shared_12 - shared_7*update_gate);
+    const auto dd_candidate_from_h = dd_c_n_per_step;
+    at.write(v16, dd_h_prev);
+    at.write(v17, dd_c_n_per_step);
+    at.write(v18, dd_d_h_new_carried);
+    at.write(v19, dd_d_h_new_output);
+    at.write(v20, dd_reset_preactivation);
+    at.write(v21, dd_update_preactivation);
+    at.write(v22, dd_candidate_preactivation);
+    at.write(v23, dd_candidate_from_h);
+  });
+}
+
+constexpr Value double_backward_inputs_inside_1_reads[] = {{Place::record, 2}, {Place::sum, 1}, {Place::step, 2}, {Place::record, 1}, {Place::sum, 0}, {Place::step, 4}, {Place::step, 1}, {Place::step, 3}, {Place::sum, 2}, {Place::sequence, 4}, {Place::record, 3}, {Place::step, 0}, {Place::record, 0}, {Place::sequence, 3}, {Place::record, 4}, {Place::sequence, 0}};
+
+constexpr Value double_backward_inputs_inside_1_writes[] = {{Place::sequence, 6}, {Place::record, 8}, {Place::leaving, 0}, {Place::sequence, 7}, {Place::sequence, 8}, {Place::sequence, 9}, {Place::sequence, 10}, {Place::sequence, 11}};
+
+template <class T> constexpr Stage<T> double_backward_inputs_inside[] = {
+    {0, true, {}, double_backward_inputs_inside_0_reads, double_backward_inputs_inside_0_writes, double_backward_inputs_inside_0<T>},
+    {0, false, double_backward_inputs_inside_1_groups, double_backward_inputs_inside_1_reads, double_backward_inputs_inside_1_writes, double_backward_inputs_inside_1<T>}};
+
+constexpr OuterTerm double_backward_inputs_outer_0[] = {{7, 10}};
+
+constexpr OuterTerm double_backward_inputs_outer_1[] = {{6, 10}};
+
+constexpr OuterTerm double_backward_inputs_outer_2[] = {{4, 10}};
+
+constexpr OuterTerm double_backward_inputs_outer_3[] = {{7, 0}};
+
+constexpr OuterTerm double_backward_inputs_outer_4[] = {{6, 0}};
+
+constexpr OuterTerm double_backward_inputs_outer_5[] = {{5, 0}};
+
+constexpr Source double_backward_inputs_sum_0[] = {{19, 2}};
+
+constexpr int16_t double_backward_inputs_sum_terms_0[] = {8};
+
+constexpr Source double_backward_inputs_parameter_0[] = {{4, 2}};
+
+constexpr Sequence double_backward_inputs_sequences[] = {{{1, 2}, 0}, {{2, 0}, 0}, {{3, 0}, 0}, {{1, 1}, 0}, {{1, 0}, 0}, {{1, 3}, 0}, {{5, 0}, 0}, {{6, 0}, 0}, {{7, 0}, 0}, {{8, 0}, 0}, {{9, 0}, 0}, {{10, 0}, 0}, {{12, 0}, 0}, {{14, 0}, 1}};
+
+constexpr int8_t double_backward_inputs_record[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+constexpr int8_t double_backward_inputs_step[] = {0, 0, 0, 0, 0};
+
+constexpr Carried double_backward_inputs_carried[] = {{15, 16, 0}};
+
+constexpr Parameter double_backward_inputs_parameters[] = {{double_backward_inputs_parameter_0, 0}};
+
+constexpr Matrix double_backward_inputs_matrices[] = {{{0, 0}, 0, 1}, {{0, 1}, 0, 1}, {{0, 2}, 0, 1}, {{11, 0}, 0, 0}, {{11, 1}, 0, 0}, {{11, 2}, 0, 0}};
+
+constexpr Copy double_backward_inputs_copies[] = {{12, 13, 9}, {13, -1, 10}};
+
+constexpr Outer double_backward_inputs_outers[] = {{{17, 0}, 0, 1, double_backward_inputs_outer_0}, {{17, 1}, 0, 1, double_backward_inputs_outer_1}, {{17, 2}, 0, 1, double_backward_inputs_outer_2}, {{18, 0}, 0, 0, double_backward_inputs_outer_3}, {{18, 1}, 0, 0, double_backward_inputs_outer_4}, {{18, 2}, 0, 0, double_backward_inputs_outer_5}};
+
+constexpr Sum double_backward_inputs_sums[] = {{double_backward_inputs_sum_0, 0, double_backward_inputs_sum_terms_0}};
+
+template <class T> constexpr Plan<T> double_backward_inputs = {
+    "gru_keep_after_double_backward_inputs", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["saved", "saved", ["H"]], ["d_h_new_carried", "sequence", ["H"]], ["d_h_new_output", "sequence", ["H"]], ["bias_hh", "vector", ["H"]], ["dd_h_prev", "sequence", ["H"]], ["dd_d_h_new_output", "sequence", ["H"]], ["dd_reset_preactivation", "sequence", ["H"]], ["dd_update_preactivation", "sequence", ["H"]], ["dd_candidate_preactivation", "sequence", ["H"]], ["dd_candidate_from_h", "sequence", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["dd_d_x", "sequence", ["I"]], ["dd_d_h_prev_carried", "initial", ["H"]], ["dd_d_h_new_carried_last", "last", ["H"]], ["dd_weight_ih", "d_matrix", ["H", "I"]], ["dd_weight_hh", "d_matrix", ["H", "H"]], ["dd_bias_hh", "d_vector", ["H"]]], "saved": 4, "optional": []})", false,
+    double_backward_inputs_sequences, {}, double_backward_inputs_record, double_backward_inputs_step, double_backward_inputs_carried, double_backward_inputs_parameters, double_backward_inputs_matrices, double_backward_inputs_copies, double_backward_inputs_before<T>, double_backward_inputs_inside<T>, {}, double_backward_inputs_outers, double_backward_inputs_sums};
+
+template <class T> void double_backward_end_inside_0(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = {views[6].p, v1.ld}, v7 = views[7], v8 = views[8], v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v1.ld}, v11 = views[11], v12 = {views[12].p, v7.ld}, v13 = {views[13].p, v7.ld}, v14 = {views[14].p, v7.ld}, v15 = {views[15].p, v7.ld}, v16 = {views[16].p, v7.ld};
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_h_new_carried = at.read(v0);
+    const auto dd_h_new = dd_h_new_carried;
+    const auto update_gate_saved = at.saved_gate(v1);
+    const auto update_gate_complement = update_gate_saved.complement;
+    const auto shared_1 = dd_h_new*update_gate_complement;
+    const auto candidate = at.read(v2);
+    const auto dd_candidate_preactivation = at.read(v3);
+    const auto dd_candidate_preactivation_total = dd_candidate_preactivation + shared_1*(-candidate*candidate + T(1));
+    const auto reset_gate_saved = at.saved_gate(v4);
+    const auto reset_gate = reset_gate_saved.gate;
+    const auto shared_2 = dd_candidate_preactivation_total*reset_gate;
+    const auto dd_candidate_from_h = at.read(v5);
+    const auto dd_candidate_from_h_total = dd_candidate_from_h + shared_2;
+    const auto dd_update_preactivation = at.read(v6);
+    const auto h_prev = at.read(v7);
+    const auto update_gate = update_gate_saved.gate;
+    const auto dd_update_preactivation_total = dd_update_preactivation + shared_1*update_gate*(-candidate + h_prev);
+    const auto c_n = at.read(v8);
+    const auto candidate_from_h = at.read(v9);
+    const auto dd_reset_preactivation = at.read(v10);
+    const auto reset_gate_complement = reset_gate_saved.complement;
+    const auto dd_reset_preactivation_total = dd_reset_preactivation + reset_gate_complement*shared_2*(c_n + candidate_from_h);
+    const auto dd_c_n_per_step = shared_2;
+    at.write(v11, dd_h_new);
+    at.write(v12, dd_candidate_preactivation_total);
+    at.write(v13, dd_candidate_from_h_total);
+    at.write(v14, dd_update_preactivation_total);
+    at.write(v15, dd_reset_preactivation_total);
+    at.write(v16, dd_c_n_per_step);
+  });
+}
+
+constexpr Value double_backward_end_inside_0_reads[] = {{Place::entering, 0}, {Place::sequence, 0}, {Place::sequence, 1}, {Place::sequence, 2}, {Place::sequence, 3}, {Place::sequence, 4}, {Place::sequence, 5}, {Place::record, 6}, {Place::parameter, 0}, {Place::sequence, 6}, {Place::sequence, 7}};
+
+constexpr Value double_backward_end_inside_0_writes[] = {{Place::step, 0}, {Place::record, 0}, {Place::record, 3}, {Place::record, 2}, {Place::record, 1}, {Place::record, 4}};
+
+constexpr int16_t double_backward_end_inside_1_0_matrices_0[] = {0, 1, 2};
+
+constexpr Run double_backward_end_inside_1_runs_0[] = {{{Place::record, 1}, 3, 0, true, double_backward_end_inside_1_0_matrices_0}};
+
+constexpr Group double_backward_end_inside_1_groups[] = {{0, 1, double_backward_end_inside_1_runs_0}};
+
+template <class T> void double_backward_end_inside_1(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v2.ld}, v4 = views[4];
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_h_new = at.read(v0);
+    const auto dd_h_prev_through_weights = at.read(v1);
+    const auto dd_h_prev_trajectory = at.read(v2);
+    const auto update_gate_saved = at.saved_gate(v3);
+    const auto update_gate = update_gate_saved.gate;
+    const auto dd_h_prev = dd_h_new*update_gate + dd_h_prev_through_weights + dd_h_prev_trajectory;
+    at.write(v4, dd_h_prev);
+  });
+}
+
+constexpr Value double_backward_end_inside_1_reads[] = {{Place::step, 0}, {Place::sum, 0}, {Place::sequence, 8}, {Place::sequence, 0}};
+
+constexpr Value double_backward_end_inside_1_writes[] = {{Place::leaving, 0}};
+
+template <class T> constexpr Stage<T> double_backward_end_inside[] = {
+    {0, true, {}, double_backward_end_inside_0_reads, double_backward_end_inside_0_writes, double_backward_end_inside_0<T>},
+    {0, false, double_backward_end_inside_1_groups, double_backward_end_inside_1_reads, double_backward_end_inside_1_writes, double_backward_end_inside_1<T>}};
+
+constexpr int16_t double_backward_end_after_0_0_matrices_0[] = {3, 4};
+
+constexpr int16_t double_backward_end_after_0_0_matrices_1[] = {5};
+
+constexpr Run double_backward_end_after_0_runs_0[] = {{{Place::record, 1}, 2, 0, true, double_backward_end_after_0_0_matrices_0}, {{Place::record, 0}, 1, 0, true, double_backward_end_after_0_0_matrices_1}};
+
+constexpr Group double_backward_end_after_0_groups[] = {{1, 1, double_backward_end_after_0_runs_0}};
+
+template <class T> void double_backward_end_after_0(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1];
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_x = at.read(v0);
+    at.write(v1, dd_x);
+  });
+}
+
+constexpr Value double_backward_end_after_0_reads[] = {{Place::sum, 0}};
+
+constexpr Value double_backward_end_after_0_writes[] = {{Place::sequence, 9}};
+
+template <class T> constexpr Stage<T> double_backward_end_after[] = {
+    {1, false, double_backward_end_after_0_groups, double_backward_end_after_0_reads, double_backward_end_after_0_writes, double_backward_end_after_0<T>}};
+
+constexpr OuterTerm double_backward_end_outer_0[] = {{1, 5}};
+
+constexpr OuterTerm double_backward_end_outer_1[] = {{2, 5}};
+
+constexpr OuterTerm double_backward_end_outer_2[] = {{0, 5}};
+
+constexpr OuterTerm double_backward_end_outer_3[] = {{1, 6}};
+
+constexpr OuterTerm double_backward_end_outer_4[] = {{2, 6}};
+
+constexpr OuterTerm double_backward_end_outer_5[] = {{3, 6}};
+
+constexpr Source double_backward_end_sum_0[] = {{17, 0}, {18, 0}};
+
+constexpr int16_t double_backward_end_sum_terms_0[] = {1};
+
+constexpr Source double_backward_end_sum_1[] = {{17, 1}, {18, 1}};
+
+constexpr int16_t double_backward_end_sum_terms_1[] = {2};
+
+constexpr Source double_backward_end_sum_2[] = {{17, 2}};
+
+constexpr int16_t double_backward_end_sum_terms_2[] = {0};
+
+constexpr Source double_backward_end_sum_3[] = {{18, 2}};
+
+constexpr int16_t double_backward_end_sum_terms_3[] = {4};
+
+constexpr Source double_backward_end_parameter_0[] = {{4, 2}};
+
+constexpr Sequence double_backward_end_sequences[] = {{{0, 1}, 0}, {{0, 2}, 0}, {{1, 0}, 0}, {{0, 0}, 0}, {{2, 0}, 0}, {{3, 0}, 0}, {{0, 3}, 0}, {{5, 0}, 0}, {{6, 0}, 0}, {{8, 0}, 1}, {{10, 0}, 1}, {{11, 0}, 0}};
+
+constexpr int8_t double_backward_end_record[] = {0, 0, 0, 0, 0, 1, 0};
+
+constexpr int8_t double_backward_end_step[] = {0};
+
+constexpr Carried double_backward_end_carried[] = {{13, 14, 0}};
+
+constexpr Parameter double_backward_end_parameters[] = {{double_backward_end_parameter_0, 0}};
+
+constexpr Matrix double_backward_end_matrices[] = {{{7, 0}, 0, 0}, {{7, 1}, 0, 0}, {{7, 2}, 0, 0}, {{9, 0}, 0, 1}, {{9, 1}, 0, 1}, {{9, 2}, 0, 1}};
+
+constexpr Copy double_backward_end_copies[] = {{10, -1, 5}, {11, 12, 6}};
+
+constexpr Outer double_backward_end_outers[] = {{{15, 0}, 0, 1, double_backward_end_outer_0}, {{15, 1}, 0, 1, double_backward_end_outer_1}, {{15, 2}, 0, 1, double_backward_end_outer_2}, {{16, 0}, 0, 0, double_backward_end_outer_3}, {{16, 1}, 0, 0, double_backward_end_outer_4}, {{16, 2}, 0, 0, double_backward_end_outer_5}};
+
+constexpr Sum double_backward_end_sums[] = {{double_backward_end_sum_0, 0, double_backward_end_sum_terms_0}, {double_backward_end_sum_1, 0, double_backward_end_sum_terms_1}, {double_backward_end_sum_2, 0, double_backward_end_sum_terms_2}, {double_backward_end_sum_3, 0, double_backward_end_sum_terms_3}};
+
+template <class T> constexpr Plan<T> double_backward_end = {
+    "gru_keep_after_double_backward_end", R"({"axes": ["H", "I"], "arguments": [["saved", "saved", ["H"]], ["dd_candidate_preactivation", "sequence", ["H"]], ["dd_candidate_from_h", "sequence", ["H"]], ["dd_update_preactivation", "sequence", ["H"]], ["bias_hh", "vector", ["H"]], ["dd_reset_preactivation", "sequence", ["H"]], ["dd_h_prev_trajectory", "sequence", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["dd_x", "sequence", ["I"]], ["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["dd_h_new_carried", "initial", ["H"]], ["dd_h_prev_last", "last", ["H"]], ["dd_weight_ih", "d_matrix", ["H", "I"]], ["dd_weight_hh", "d_matrix", ["H", "H"]], ["dd_bias_ih", "d_vector", ["H"]], ["dd_bias_hh", "d_vector", ["H"]]], "saved": 4, "optional": ["dd_x"]})", true,
+    double_backward_end_sequences, {}, double_backward_end_record, double_backward_end_step, double_backward_end_carried, double_backward_end_parameters, double_backward_end_matrices, double_backward_end_copies, {}, double_backward_end_inside<T>, double_backward_end_after<T>, double_backward_end_outers, double_backward_end_sums};
+
+constexpr int16_t double_backward_all_before_0_0_matrices_0[] = {0, 1};
+
+constexpr int16_t double_backward_all_before_0_0_matrices_1[] = {2, 3};
+
+constexpr int16_t double_backward_all_before_0_0_matrices_2[] = {4, 5};
+
+constexpr Run double_backward_all_before_0_runs_0[] = {{{Place::record, 16}, 1, 0, false, double_backward_all_before_0_0_matrices_0}, {{Place::sequence, 6}, 1, 1, false, double_backward_all_before_0_0_matrices_1}, {{Place::record, 17}, 1, 1, false, double_backward_all_before_0_0_matrices_2}};
+
+constexpr int16_t double_backward_all_before_0_1_matrices_0[] = {6};
+
+constexpr Run double_backward_all_before_0_runs_1[] = {{{Place::record, 16}, 1, 0, false, double_backward_all_before_0_1_matrices_0}};
+
+constexpr int16_t double_backward_all_before_0_2_matrices_0[] = {7};
+
+constexpr int16_t double_backward_all_before_0_2_matrices_1[] = {8};
+
+constexpr Run double_backward_all_before_0_runs_2[] = {{{Place::sequence, 6}, 1, 1, false, double_backward_all_before_0_2_matrices_0}, {{Place::record, 17}, 1, 1, false, double_backward_all_before_0_2_matrices_1}};
+
+constexpr Group double_backward_all_before_0_groups[] = {{0, 2, double_backward_all_before_0_runs_0}, {1, 1, double_backward_all_before_0_runs_1}, {2, 1, double_backward_all_before_0_runs_2}};
+
+template <class T> void double_backward_all_before_0(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v0.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v0.ld}, v8 = views[8], v9 = {views[9].p, v8.ld}, v10 = views[10], v11 = views[11], v12 = {views[12].p, v5.ld}, v13 = {views[13].p, v5.ld}, v14 = {views[14].p, v5.ld}, v15 = {views[15].p, v5.ld}, v16 = {views[16].p, v5.ld}, v17 = {views[17].p, v5.ld}, v18 = {views[18].p, v5.ld}, v19 = {views[19].p, v5.ld}, v20 = {views[20].p, v5.ld}, v21 = {views[21].p, v5.ld}, v22 = {views[22].p, v5.ld}, v23 = {views[23].p, v5.ld}, v24 = {views[24].p, v5.ld};
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto candidate = at.read(v0);
+    const auto shared_1 = -candidate*candidate + T(1);
+    const auto d_h_new_carried = at.read(v1);
+    const auto d_h_new_output = at.read(v2);
+    const auto update_gate_saved = at.saved_gate(v3);
+    const auto update_gate_complement = update_gate_saved.complement;
+    const auto shared_2 = update_gate_complement*(d_h_new_carried + d_h_new_output);
+    const auto d_candidate_preactivation = shared_1*shared_2;
+    const auto reset_gate_saved = at.saved_gate(v4);
+    const auto reset_gate = reset_gate_saved.gate;
+    const auto d_candidate_from_h = d_candidate_preactivation*reset_gate;
+    const auto h_prev = at.read(v5);
+    const auto shared_3 = candidate - h_prev;
+    const auto update_gate = update_gate_saved.gate;
+    const auto shared_4 = shared_2*update_gate;
+    const auto d_update_preactivation = -shared_3*shared_4;
+    const auto c_n = at.read(v6);
+    const auto candidate_from_h = at.read(v7);
+    const auto shared_5 = c_n + candidate_from_h;
+    const auto reset_gate_complement = reset_gate_saved.complement;
+    const auto shared_6 = d_candidate_from_h*reset_gate_complement;
+    const auto d_reset_preactivation = shared_5*shared_6;
+    at.write(v12, shared_1);
+    at.write(v13, d_candidate_preactivation);
+    at.write(v14, d_candidate_from_h);
+    at.write(v15, shared_3);
+    at.write(v16, shared_4);
+    at.write(v17, d_update_preactivation);
+    at.write(v18, shared_5);
+    at.write(v19, shared_6);
+    at.write(v20, d_reset_preactivation);
+    const auto dd_d_reset_preactivation_through_weights_invariant = at.read(v8);
+    at.write(v21, dd_d_reset_preactivation_through_weights_invariant);
+    const auto dd_d_update_preactivation_through_weights_invariant = at.read(v9);
+    at.write(v22, dd_d_update_preactivation_through_weights_invariant);
+    const auto dd_d_candidate_from_h_through_weights_invariant = at.read(v10);
+    at.write(v23, dd_d_candidate_from_h_through_weights_invariant);
+    const auto dd_d_candidate_preactivation_through_weights = at.read(v11);
+    at.write(v24, dd_d_candidate_preactivation_through_weights);
+  });
+}
+
+constexpr Value double_backward_all_before_0_reads[] = {{Place::sequence, 0}, {Place::sequence, 1}, {Place::sequence, 2}, {Place::sequence, 3}, {Place::sequence, 4}, {Place::record, 16}, {Place::parameter, 0}, {Place::sequence, 5}, {Place::sum, 0}, {Place::sum, 1}, {Place::sum, 2}, {Place::sum, 3}};
+
+constexpr Value double_backward_all_before_0_writes[] = {{Place::record, 4}, {Place::record, 2}, {Place::record, 5}, {Place::record, 6}, {Place::record, 7}, {Place::record, 1}, {Place::record, 8}, {Place::record, 9}, {Place::record, 0}, {Place::record, 10}, {Place::record, 11}, {Place::record, 12}, {Place::record, 13}};
+
+constexpr int16_t double_backward_all_before_1_0_matrices_0[] = {0, 1};
+
+constexpr int16_t double_backward_all_before_1_0_matrices_1[] = {6};
+
+constexpr Run double_backward_all_before_1_runs_0[] = {{{Place::record, 0}, 2, 0, true, double_backward_all_before_1_0_matrices_0}, {{Place::record, 5}, 1, 0, true, double_backward_all_before_1_0_matrices_1}};
+
+constexpr Group double_backward_all_before_1_groups[] = {{3, 1, double_backward_all_before_1_runs_0}};
+
+template <class T> void double_backward_all_before_1(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1];
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_h_prev_through_weights = at.read(v0);
+    at.write(v1, dd_h_prev_through_weights);
+  });
+}
+
+constexpr Value double_backward_all_before_1_reads[] = {{Place::sum, 0}};
+
+constexpr Value double_backward_all_before_1_writes[] = {{Place::record, 14}};
+
+template <class T> constexpr Stage<T> double_backward_all_before[] = {
+    {0, false, double_backward_all_before_0_groups, double_backward_all_before_0_reads, double_backward_all_before_0_writes, double_backward_all_before_0<T>},
+    {0, false, double_backward_all_before_1_groups, double_backward_all_before_1_reads, double_backward_all_before_1_writes, double_backward_all_before_1<T>}};
+
+template <class T> void double_backward_all_inside_0(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1];
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_d_h_prev_carried = at.read(v0);
+    const auto dd_d_h_prev = dd_d_h_prev_carried;
+    at.write(v1, dd_d_h_prev);
+  });
+}
+
+constexpr Value double_backward_all_inside_0_reads[] = {{Place::entering, 0}};
+
+constexpr Value double_backward_all_inside_0_writes[] = {{Place::record, 3}};
+
+constexpr int16_t double_backward_all_inside_1_0_matrices_0[] = {9, 10, 11};
+
+constexpr Run double_backward_all_inside_1_runs_0[] = {{{Place::record, 3}, 1, 0, false, double_backward_all_inside_1_0_matrices_0}};
+
+constexpr Group double_backward_all_inside_1_groups[] = {{4, 3, double_backward_all_inside_1_runs_0}};
+
+template <class T> void double_backward_all_inside_1(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v0.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v0.ld}, v12 = {views[12].p, v1.ld}, v13 = {views[13].p, v2.ld}, v14 = views[14], v15 = {views[15].p, v0.ld}, v16 = {views[16].p, v1.ld}, v17 = {views[17].p, v1.ld}, v18 = {views[18].p, v1.ld}, v19 = {views[19].p, v14.ld}, v20 = {views[20].p, v1.ld}, v21 = {views[21].p, v14.ld}, v22 = {views[22].p, v14.ld}, v23 = {views[23].p, v1.ld}, v24 = views[24], v25 = {views[25].p, v14.ld}, v26 = {views[26].p, v14.ld}, v27 = {views[27].p, v14.ld}, v28 = {views[28].p, v14.ld}, v29 = {views[29].p, v14.ld};
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_d_b_z = at.read(v0);
+    const auto dd_d_update_preactivation_through_weights_invariant = at.read(v1);
+    const auto dd_d_update_preactivation_through_weights_varying = at.read(v2);
+    const auto shared_7 = dd_d_b_z + dd_d_update_preactivation_through_weights_invariant + dd_d_update_preactivation_through_weights_varying;
+    const auto dd_h_prev_through_weights = at.read(v3);
+    const auto shared_4 = at.read(v4);
+    const auto dd_h_prev = dd_h_prev_through_weights + shared_4*shared_7;
+    const auto dd_d_b_r = at.read(v5);
+    const auto dd_d_reset_preactivation_through_weights_invariant = at.read(v6);
+    const auto dd_d_reset_preactivation_through_weights_varying = at.read(v7);
+    const auto shared_8 = dd_d_b_r + dd_d_reset_preactivation_through_weights_invariant + dd_d_reset_preactivation_through_weights_varying;
+    const auto shared_6 = at.read(v8);
+    const auto dd_c_n_per_step = shared_6*shared_8;
+    const auto shared_3 = at.read(v9);
+    const auto shared_9 = shared_3*shared_7;
+    const auto shared_5 = at.read(v10);
+    const auto shared_10 = shared_5*shared_8;
+    const auto dd_d_c_n = at.read(v11);
+    const auto dd_d_candidate_from_h_through_weights_invariant = at.read(v12);
+    const auto dd_d_candidate_from_h_through_weights_varying = at.read(v13);
+    const auto reset_gate_saved = at.saved_gate(v14);
+    const auto reset_gate = reset_gate_saved.gate;
+    const auto reset_gate_complement = reset_gate_saved.complement;
+    const auto shared_11 = reset_gate*(dd_d_c_n + dd_d_candidate_from_h_through_weights_invariant + dd_d_candidate_from_h_through_weights_varying + reset_gate_complement*shared_10);
+    const auto dd_d_b_n = at.read(v15);
+    const auto dd_d_candidate_preactivation_through_weights = at.read(v16);
+    const auto shared_12 = dd_d_b_n + dd_d_candidate_preactivation_through_weights + shared_11;
+    const auto shared_1 = at.read(v17);
+    const auto shared_13 = shared_1*shared_12;
+    const auto dd_d_h_prev = at.read(v18);
+    const auto update_gate_saved = at.saved_gate(v19);
+    const auto update_gate = update_gate_saved.gate;
+    const auto update_gate_complement = update_gate_saved.complement;
+    const auto dd_d_h_new_carried = shared_13*update_gate_complement + update_gate*(dd_d_h_prev - shared_9*update_gate_complement);
+    const auto dd_d_h_new_output = dd_d_h_new_carried;
+    const auto d_candidate_preactivation = at.read(v20);
+    const auto dd_reset_preactivation = d_candidate_preactivation*reset_gate_complement*(-reset_gate*reset_gate*shared_10 + shared_11);
+    const auto dd_update_preactivation = shared_4*(dd_d_h_prev - shared_13 + shared_9*(update_gate - update_gate_complement));
+    const auto candidate = at.read(v21);
+    const auto dd_candidate_preactivation = d_candidate_preactivation*(-T(2)*candidate*shared_12 - shared_7*update_gate);
+    const auto dd_candidate_from_h = dd_c_n_per_step;
+    at.write(v22, dd_h_prev);
+    at.write(v23, dd_c_n_per_step);
+    at.write(v24, dd_d_h_new_carried);
+    at.write(v25, dd_d_h_new_output);
+    at.write(v26, dd_reset_preactivation);
+    at.write(v27, dd_update_preactivation);
+    at.write(v28, dd_candidate_preactivation);
+    at.write(v29, dd_candidate_from_h);
+  });
+}
+
+constexpr Value double_backward_all_inside_1_reads[] = {{Place::parameter, 1}, {Place::record, 11}, {Place::sum, 1}, {Place::record, 14}, {Place::record, 7}, {Place::parameter, 2}, {Place::record, 10}, {Place::sum, 0}, {Place::record, 9}, {Place::record, 6}, {Place::record, 8}, {Place::parameter, 3}, {Place::record, 12}, {Place::sum, 2}, {Place::sequence, 4}, {Place::parameter, 4}, {Place::record, 13}, {Place::record, 4}, {Place::record, 3}, {Place::sequence, 3}, {Place::record, 2}, {Place::sequence, 0}};
+
+constexpr Value double_backward_all_inside_1_writes[] = {{Place::sequence, 7}, {Place::record, 15}, {Place::leaving, 0}, {Place::sequence, 8}, {Place::sequence, 9}, {Place::sequence, 10}, {Place::sequence, 11}, {Place::sequence, 12}};
+
+template <class T> constexpr Stage<T> double_backward_all_inside[] = {
+    {0, true, {}, double_backward_all_inside_0_reads, double_backward_all_inside_0_writes, double_backward_all_inside_0<T>},
+    {0, false, double_backward_all_inside_1_groups, double_backward_all_inside_1_reads, double_backward_all_inside_1_writes, double_backward_all_inside_1<T>}};
+
+constexpr int16_t double_backward_all_after_0_0_matrices_0[] = {2, 3, 7};
+
+constexpr Run double_backward_all_after_0_runs_0[] = {{{Place::record, 0}, 3, 0, true, double_backward_all_after_0_0_matrices_0}};
+
+constexpr Group double_backward_all_after_0_groups[] = {{5, 1, double_backward_all_after_0_runs_0}};
+
+template <class T> void double_backward_all_after_0(const View<T>* views, int rows, int columns) {
+  const View<T> v0 = views[0], v1 = views[1];
+  each_block<T>(rows, columns, [=](const auto& at) {
+    const auto dd_x = at.read(v0);
+    at.write(v1, dd_x);
+  });
+}
+
+constexpr Value double_backward_all_after_0_reads[] = {{Place::sum, 0}};
+
+constexpr Value double_backward_all_after_0_writes[] = {{Place::sequence, 13}};
+
+template <class T> constexpr Stage<T> double_backward_all_after[] = {
+    {1, false, double_backward_all_after_0_groups, double_backward_all_after_0_reads, double_backward_all_after_0_writes, double_backward_all_after_0<T>}};
+
+constexpr OuterTerm double_backward_all_outer_0[] = {{0, 17}};
+
+constexpr OuterTerm double_backward_all_outer_1[] = {{1, 17}};
+
+constexpr OuterTerm double_backward_all_outer_2[] = {{2, 17}};
+
+constexpr OuterTerm double_backward_all_outer_3[] = {{0, 3}};
+
+constexpr OuterTerm double_backward_all_outer_4[] = {{1, 3}};
+
+constexpr OuterTerm double_backward_all_outer_5[] = {{5, 3}};
+
+constexpr Source double_backward_all_sum_0[] = {{25, 2}};
+
+constexpr int16_t double_backward_all_sum_terms_0[] = {15};
+
+constexpr Source double_backward_all_parameter_0[] = {{3, 2}};
+
+constexpr Source double_backward_all_parameter_1[] = {{14, 1}, {15, 1}};
+
+constexpr Source double_backward_all_parameter_2[] = {{14, 0}, {15, 0}};
+
+constexpr Source double_backward_all_parameter_3[] = {{15, 2}};
+
+constexpr Source double_backward_all_parameter_4[] = {{14, 2}};
+
+constexpr Sequence double_backward_all_sequences[] = {{{0, 2}, 0}, {{1, 0}, 0}, {{2, 0}, 0}, {{0, 1}, 0}, {{0, 0}, 0}, {{0, 3}, 0}, {{6, 0}, 1}, {{8, 0}, 0}, {{9, 0}, 0}, {{10, 0}, 0}, {{11, 0}, 0}, {{12, 0}, 0}, {{13, 0}, 0}, {{17, 0}, 1}, {{18, 0}, 0}, {{20, 0}, 1}};
+
+constexpr int8_t double_backward_all_record[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+constexpr Carried double_backward_all_carried[] = {{21, 22, 0}};
+
+constexpr Parameter double_backward_all_parameters[] = {{double_backward_all_parameter_0, 0}, {double_backward_all_parameter_1, 0}, {double_backward_all_parameter_2, 0}, {double_backward_all_parameter_3, 0}, {double_backward_all_parameter_4, 0}};
+
+constexpr Matrix double_backward_all_matrices[] = {{{4, 0}, 0, 0}, {{4, 1}, 0, 0}, {{5, 0}, 0, 1}, {{5, 1}, 0, 1}, {{7, 0}, 0, 1}, {{7, 1}, 0, 1}, {{4, 2}, 0, 0}, {{5, 2}, 0, 1}, {{7, 2}, 0, 1}, {{16, 0}, 0, 0}, {{16, 1}, 0, 0}, {{16, 2}, 0, 0}};
+
+constexpr Copy double_backward_all_copies[] = {{14, 19, 16}, {15, -1, 17}};
+
+constexpr Outer double_backward_all_outers[] = {{{23, 0}, 0, 1, double_backward_all_outer_0}, {{23, 1}, 0, 1, double_backward_all_outer_1}, {{23, 2}, 0, 1, double_backward_all_outer_2}, {{24, 0}, 0, 0, double_backward_all_outer_3}, {{24, 1}, 0, 0, double_backward_all_outer_4}, {{24, 2}, 0, 0, double_backward_all_outer_5}};
+
+constexpr Sum double_backward_all_sums[] = {{double_backward_all_sum_0, 0, double_backward_all_sum_terms_0}};
+
+template <class T> constexpr Plan<T> double_backward_all = {
+    "gru_keep_after_double_backward_all", R"({"axes": ["H", "I"], "arguments": [["saved", "saved", ["H"]], ["d_h_new_carried", "sequence", ["H"]], ["d_h_new_output", "sequence", ["H"]], ["bias_hh", "vector", ["H"]], ["dd_d_weight_hh", "matrix", ["H", "H"]], ["dd_d_weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["weight_ih", "matrix", ["H", "I"]], ["dd_h_prev", "sequence", ["H"]], ["dd_d_h_new_output", "sequence", ["H"]], ["dd_reset_preactivation", "sequence", ["H"]], ["dd_update_preactivation", "sequence", ["H"]], ["dd_candidate_preactivation", "sequence", ["H"]], ["dd_candidate_from_h", "sequence", ["H"]], ["dd_d_bias_ih", "vector", ["H"]], ["dd_d_bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["dd_x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["dd_d_x", "sequence", ["I"]], ["dd_d_h_prev_carried", "initial", ["H"]], ["dd_d_h_new_carried_last", "last", ["H"]], ["dd_weight_ih", "d_matrix", ["H", "I"]], ["dd_weight_hh", "d_matrix", ["H", "H"]], ["dd_bias_hh", "d_vector", ["H"]]], "saved": 4, "optional": ["dd_x"]})", false,
+    double_backward_all_sequences, {}, double_backward_all_record, {}, double_backward_all_carried, double_backward_all_parameters, double_backward_all_matrices, double_backward_all_copies, double_backward_all_before<T>, double_backward_all_inside<T>, double_backward_all_after<T>, double_backward_all_outers, double_backward_all_sums};
 
 }  // namespace symgru::gru_keep_after

@@ -7,6 +7,7 @@ the smaller one is kept, with a sign that says which; the other is 1 minus it, e
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import sympy as sp
@@ -50,12 +51,12 @@ def saving(cell: Cell) -> Saving:
     paired = {s for gate in gates for s in gate.members}
     kept = [*paired, *(s.target for s in loop.step if _is_function(s) and s.target not in paired)]
     whole = backward(loop)
-    back = _given(whole, kept)
+    back = given(whole, kept)
     while products := [
         s.target for s in back.step if isinstance(s, Contract) and s.target in loop.step.shapes
     ]:
         kept += products
-        back = _given(whole, kept)
+        back = given(whole, kept)
     used = [s for s in kept if s in back.step.inputs]
     saved = (
         *(gate for gate in gates if set(gate.members) & set(used)),
@@ -99,16 +100,23 @@ def _gates(program: Program) -> list[Saved]:
     return list(pairs.values())
 
 
-def _given(loop: Loop, known: list[sp.Symbol]) -> Loop:
-    """The loop that reads known values in place of computing them."""
-    step = loop.step
-    named = {s.expression: s.target for s in step if s.target in known and isinstance(s, Pointwise)}
+def given(loop: Loop, known: Iterable[sp.Symbol], computed: Program | None = None) -> Loop:
+    """The loop that reads known values in place of computing them.
+
+    Args:
+        loop: Any loop.
+        known: Values that it computes, or that have a name in `computed`.
+        computed: A program that computes the known values; the step of the loop if None.
+    """
+    step, known = loop.step, list(known)
+    source = computed or step
+    named = {s.expression: s.target for s in source if s.target in known and isinstance(s, Pointwise)}
     statements = [
-        Pointwise(s.target, s.expression.xreplace(named)) if isinstance(s, Pointwise) else s
+        replace(s, expression=s.expression.xreplace(named)) if isinstance(s, Pointwise) else s
         for s in step
         if s.target not in known
     ]
-    inputs = dict(step.inputs) | {s: step.shapes[s] for s in known}
+    inputs = dict(step.inputs) | {s: source.shapes[s] for s in known}
     pruned = Program(inputs, tuple(statements), step.outputs).without_dead_statements()
     carried = {entering: step.inputs[entering] for entering, _ in loop.carry}
     return replace(loop, step=Program(dict(pruned.inputs) | carried, pruned.statements, pruned.outputs))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sympy as sp
 
-from symgru.derivation.saving import Saved
 from symgru.equations import sigmoid
 from symgru.lowering.cpu_tables import Tables
 from symgru.lowering.names import check_cpp_names
@@ -18,10 +18,11 @@ _print = CppPrinter().doprint
 
 @dataclass(frozen=True)
 class _Written:
-    """A place that a body writes, and the expression for what it writes."""
+    """A place that a body writes, and the expression for what it writes, of some values."""
 
     place: str
     value: str
+    reads: tuple[sp.Symbol, ...]
 
 
 def _writes(tables: Tables, stage: Stage) -> list[_Written]:
@@ -30,19 +31,20 @@ def _writes(tables: Tables, stage: Stage) -> list[_Written]:
     defined = [s.target for s in tables.step if s.target in stage.defined]
     for symbol in defined:
         if symbol in tables.record:
-            written.append(_Written(f"{{Place::record, {tables.record[symbol]}}}", str(symbol)))
+            written.append(_Written(f"{{Place::record, {tables.record[symbol]}}}", str(symbol), (symbol,)))
         if symbol in tables.in_step:
-            written.append(_Written(f"{{Place::step, {tables.in_step[symbol]}}}", str(symbol)))
+            written.append(_Written(f"{{Place::step, {tables.in_step[symbol]}}}", str(symbol), (symbol,)))
         if symbol in tables.leaving:
-            written.append(_Written(f"{{Place::leaving, {tables.leaving[symbol]}}}", str(symbol)))
+            written.append(_Written(f"{{Place::leaving, {tables.leaving[symbol]}}}", str(symbol), (symbol,)))
         if symbol not in outputs:
             continue
         place = f"{{Place::sequence, {tables.sequence(symbol)}}}"
         gate = tables.gate(symbol)
         if gate is None:
-            written.append(_Written(place, str(symbol)))
+            written.append(_Written(place, str(symbol), (symbol,)))
         elif symbol == gate.value:
-            written.append(_Written(place, f"saved_gate<T>({gate.value}, {gate.complement})"))
+            value = f"saved_gate<T>({gate.value}, {gate.complement})"
+            written.append(_Written(place, value, gate.members))
     return written
 
 
@@ -63,55 +65,99 @@ def body(name: str, tables: Tables, stage: Stage) -> Body:
     """
     written = _writes(tables, stage)
     targets = [c.target for group in stage.groups for c in group.members]
-    wanted = {w.value for w in written}
-    read = dict.fromkeys((*stage.read, *(t for t in targets if str(t) in wanted)))
+    wanted = {symbol for each in written for symbol in each.reads}
+    read = dict.fromkeys((*stage.read, *(t for t in targets if t in wanted)))
     check_cpp_names({*read, *targets, *(s.target for s in stage.body)})
-    places: list[str] = []
+    reading = _Reading(tables, stage, tuple(read))
     lines: list[str] = []
-    for symbol in read:
-        place = tables.place(symbol, stage)
-        gate = tables.gate(symbol) if place.startswith("{Place::sequence") else None
-        if place not in places:
-            places.append(place)
-            lines.append(_read(symbol, gate, f"v{len(places) - 1}", symbol in tables.placement.masks))
-        if gate is not None:
-            part = "gate" if symbol == gate.value else "complement"
-            lines.append(f"const Vec<T> {symbol} = {gate.value}_saved.{part};")
-    lines += _statements(stage)
-    lines += [f"at.write(v{len(places) + i}, {each.value});" for i, each in enumerate(written)]
-    views = [f"v{i} = views[{i}]" for i in range(len(places) + len(written))]  # that no store can change
+    for line, symbols in _statements(stage):
+        lines += [*reading.before(symbols), line]
+    for number, each in enumerate(written, len(reading.places)):
+        lines += [*reading.before(each.reads), f"at.write(v{number}, {each.value});"]
+    places = (*reading.places, *(each.place for each in written))
     source = [
         f"template <class T> void {name}(const View<T>* views, int rows, int columns) {{",
-        f"  const View<T> {', '.join(views)};",
+        f"  const View<T> {', '.join(_views(stage, places))};",
         "  each_block<T>(rows, columns, [=](const auto& at) {",
         *(f"    {line}" for line in lines),
         "  });",
         "}",
     ]
-    return Body("\n".join(source) + "\n", tuple(places), tuple(w.place for w in written))
+    return Body("\n".join(source) + "\n", reading.places, places[len(reading.places) :])
 
 
-def _read(symbol: sp.Symbol, gate: Saved | None, view: str, mask: bool) -> str:
-    if gate is not None:
-        return f"const Gate<T> {gate.value}_saved = at.saved_gate({view});"
-    return (
-        f"const Mask<T> {symbol} = at.mask({view});" if mask else f"const Vec<T> {symbol} = at.read({view});"
-    )
+class _Reading:
+    """What a body reads: each value just before it is first used, since registers are few."""
+
+    def __init__(self, tables: Tables, stage: Stage, symbols: tuple[sp.Symbol, ...]):
+        self._tables = tables
+        self._place = {symbol: tables.place(symbol, stage) for symbol in symbols}
+        self._read: set[str] = set()
+        self.places = tuple(dict.fromkeys(self._place.values()))
+
+    def before(self, symbols: Iterable[sp.Symbol]) -> list[str]:
+        """The lines that read those of some values that are not read yet."""
+        wanted = set(symbols)
+        return [line for s, place in self._place.items() if s in wanted for line in self._lines(s, place)]
+
+    def _lines(self, symbol: sp.Symbol, place: str) -> list[str]:
+        gate = self._tables.gate(symbol) if place.startswith("{Place::sequence") else None
+        view = f"v{self.places.index(place)}"
+        if gate is None:
+            method = "mask" if place.startswith("{Place::mask") else "read"
+            lines = [f"const auto {symbol} = at.{method}({view});"]
+        else:
+            part = "gate" if symbol == gate.value else "complement"
+            lines = [
+                f"const auto {gate.value}_saved = at.saved_gate({view});",
+                f"const auto {symbol} = {gate.value}_saved.{part};",
+            ]
+        new = [line for line in lines if line not in self._read]
+        self._read |= set(new)
+        return new
 
 
-def _statements(stage: Stage) -> list[str]:
-    """The body; a gate and its complement together, from one exponential."""
+def _views(stage: Stage, places: Iterable[str]) -> list[str]:
+    """Definitions of the views as local variables, which no store can change.
+
+    Where rows are as far apart as those of another view, it says so: then the compiler computes an offset once.
+    """
+    first: dict[str, int] = {}
+    views = []
+    for i, place in enumerate(places):
+        rows = _table(stage, place)
+        same = first.setdefault(rows, i)
+        views.append(f"v{i} = {{views[{i}].p, v{same}.ld}}" if same < i else f"v{i} = views[{i}]")
+    return views
+
+
+def _table(stage: Stage, place: str) -> str:
+    """A name of the table in which the rows of a place lie, where all vectors have the axis of the stage."""
+    kind, index = place.strip("{}").split(", ")
+    if kind == "Place::sum":
+        group = [i for i, group in enumerate(stage.groups) for _ in group.members][int(index)]
+        return f"{kind} {group}"
+    return "carried" if kind in ("Place::entering", "Place::leaving") else kind
+
+
+def _statements(stage: Stage) -> list[tuple[str, frozenset[sp.Symbol] | set[sp.Symbol]]]:
+    """The body, and what each line reads; a gate and its complement together, from one exponential."""
     gates = {s.expression: s.target for s in stage.body if isinstance(s.expression, sigmoid)}
-    lines: list[str] = []
+    lines: list[tuple[str, frozenset[sp.Symbol] | set[sp.Symbol]]] = []
     done: set[sp.Symbol] = set()
     for statement in stage.body:
         is_gate = statement.target in gates.values()
         other = gates.get(sigmoid(-statement.expression.args[0])) if is_gate else None
         if other is None:
-            lines.append(f"const Vec<T> {statement.target} = {_print(statement.expression)};")
+            line = f"const auto {statement.target} = {_print(statement.expression)};"
+            lines.append((line, statement.reads))
         elif statement.target not in done:
             both = f"{statement.target}_both"
-            lines.append(f"const Gate<T> {both} = gate<T>({_print(statement.expression.args[0])});")
-            lines.append(f"const Vec<T> {statement.target} = {both}.gate, {other} = {both}.complement;")
+            lines.append(
+                (f"const auto {both} = gate<T>({_print(statement.expression.args[0])});", statement.reads)
+            )
+            lines.append(
+                (f"const auto {statement.target} = {both}.gate, {other} = {both}.complement;", set())
+            )
             done |= {statement.target, other}
     return lines

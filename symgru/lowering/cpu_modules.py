@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
-import sympy as sp
-
-from symgru.derivation import Loop, backward, forward, linearised
-from symgru.derivation.saving import Saved, saving
+from symgru.derivation import backward, forward, linearised
+from symgru.derivation.saving import saving
 from symgru.equations import Cell, Polarity, Reset, gru
+from symgru.lowering.cpu_pipelines import CpuPass, SecondOrder, pipelines_module
 from symgru.lowering.cpu_source import cpu_plan
 from symgru.lowering.cpu_tables import Sources
-from symgru.lowering.layout import TORCH_GRU
+from symgru.lowering.layout import TORCH_GRU, Layout
 from symgru.lowering.modules import NOTICE
 from symgru.lowering.placement import placed
 
 GATES = ("r", "z", "n")
-
-
-@dataclass(frozen=True)
-class CpuPass:
-    """A loop to emit, with what it shares with other passes."""
-
-    loop: Loop
-    saved: Sequence[Saved] = ()
-    trajectories: Mapping[sp.Symbol, sp.Symbol] = field(default_factory=dict)
+#: What double backward calls its results, and the cotangents of gradients that it is given.
+SECOND = ("dd_", "dd_d_")
 
 
 def gru_sources(reset: Reset) -> Sources:
@@ -36,10 +27,17 @@ def gru_sources(reset: Reset) -> Sources:
         both |= {"b_n": (("bias_ih", 2),), "c_n": (("bias_hh", 2),)}
     biases = {
         f"{prefix}{bias}": tuple((f"{prefix}{tensor}", block) for tensor, block in places)
-        for prefix in ("", "d_", "tangent_")
+        for prefix in ("", "d_", "tangent_", *SECOND)
         for bias, places in both.items()
     }
-    return Sources(TORCH_GRU, biases)
+    return Sources(_with_second_order(TORCH_GRU), biases)
+
+
+def _with_second_order(layout: Layout) -> Layout:
+    stacks = dict(layout.stacks)
+    for prefix in SECOND:
+        stacks |= {f"{prefix}{s}": tuple(f"{prefix}{m}" for m in of) for s, of in layout.stacks.items()}
+    return Layout(stacks)
 
 
 def cpu_passes(cell: Cell) -> dict[str, CpuPass]:
@@ -56,29 +54,39 @@ def cpu_passes(cell: Cell) -> dict[str, CpuPass]:
     }
 
 
-def cpu_header(cell: Cell, sources: Sources) -> str:
+class CellPlans:
+    """A cell with everything that the library has of it."""
+
+    def __init__(self, cell: Cell, sources: Sources):
+        self.cell, self.sources = cell, sources
+        self.second_order = SecondOrder(cell, sources)
+        self.passes = cpu_passes(cell) | self.second_order.passes
+
+
+def cpu_header(plans: CellPlans) -> str:
     """Source of a header with all passes of a cell, in a namespace of its name.
 
     Raises:
         LoweringError: see `symgru.lowering.cpu_source.cpu_plan`.
     """
+    cell, sources = plans.cell, plans.sources
     parts = [
         f"// {cell.title}: the passes over time as plans.\n// {NOTICE}\n#pragma once\n",
         f'#include "../cpu/body.h"\n\nnamespace symgru::{cell.name} {{\n',
     ]
-    for name, each in cpu_passes(cell).items():
+    for name, each in plans.passes.items():
         placement = placed(each.loop, sources.layout, each.saved, each.trajectories)
         parts.append(cpu_plan(name, f"{cell.name}_{name}", placement, sources))
     return "\n".join([*parts, f"}}  // namespace symgru::{cell.name}\n"])
 
 
-def plans_header(cells: Iterable[Cell]) -> str:
+def plans_header(cells: Iterable[CellPlans]) -> str:
     """Source of the header that lists all plans."""
     cells = tuple(cells)
-    plans = [f"&{cell.name}::{name}<T>" for cell in cells for name in cpu_passes(cell)]
+    plans = [f"&{each.cell.name}::{name}<T>" for each in cells for name in each.passes]
     lines = [
         f"// All plans of the library.\n// {NOTICE}\n#pragma once\n",
-        *(f'#include "cpu_{cell.name}.h"' for cell in cells),
+        *(f'#include "cpu_{each.cell.name}.h"' for each in cells),
         "\nnamespace symgru {\n",
         "template <class T> constexpr const Plan<T>* all_plans[] = {\n    " + ",\n    ".join(plans) + "};\n",
         "}  // namespace symgru\n",
@@ -88,6 +96,7 @@ def plans_header(cells: Iterable[Cell]) -> str:
 
 def cpu_files() -> dict[str, str]:
     """Every GRU of the library, by file name. Lengths need no cell of their own."""
-    cells = {(p, r): gru(p, r) for p in Polarity for r in Reset}
-    files = {f"cpu_{cell.name}.h": cpu_header(cell, gru_sources(r)) for (_, r), cell in cells.items()}
-    return files | {"cpu_plans.h": plans_header(cells.values())}
+    cells = [CellPlans(gru(p, r), gru_sources(r)) for p in Polarity for r in Reset]
+    files = {f"cpu_{each.cell.name}.h": cpu_header(each) for each in cells}
+    files["cpu_plans.h"] = plans_header(cells)
+    return files | {"cpu_pipelines.py": pipelines_module(each.second_order for each in cells)}

@@ -60,6 +60,7 @@ def cpu_plan(name: str, title: str, placement: Placement, sources: Sources) -> s
             "axes": tables.axes,
             "arguments": [[n, kind, list(axes)] for n, (kind, axes) in tables.arguments.kinds.items()],
             "saved": len(placement.saved),
+            "optional": _optional(placement),
         }
     )
     reverse = "true" if placement.loop.reverse else "false"
@@ -68,6 +69,18 @@ def cpu_plan(name: str, title: str, placement: Placement, sources: Sources) -> s
         f'    "{title}", R"({signature})", {reverse},\n    ' + ", ".join(names) + "};\n"
     )
     return "\n".join(parts)
+
+
+def _optional(placement: Placement) -> list[str]:
+    """Sequences among the results that are all that a stage is for, so that it is left out with them."""
+    found: list[str] = []
+    kept = {*placement.record, *placement.step}
+    wanted = set(placement.loop.step.outputs) - placement.loop.transient
+    for stage in (*placement.before, *placement.after):
+        written = [s for s in stage.defined if s in wanted]
+        if len(written) == 1 and not stage.defined & kept:
+            found += map(str, written)
+    return found
 
 
 def _of(kind: type, placement: Placement) -> list[Outer | Sum]:

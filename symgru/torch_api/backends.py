@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 
+from symgru.kernels.cpu import load
+from symgru.kernels.cpu.errors import NoLibraryError
+from symgru.kernels.cpu.passes import plans
 from symgru.torch_api.check import FLOATING
 from symgru.torch_api.errors import BackendError
 from symgru.torch_api.options import Options
@@ -65,6 +70,19 @@ def _torch_obstacle(request: Request) -> str | None:
     return _missing_gpu(request)
 
 
+#: What the cpu backend computes in; half precision it converts.
+_ON_CPU = (torch.float64, torch.float32, torch.bfloat16)
+
+
+def _cpu_obstacle(request: Request) -> str | None:
+    if request.device.type != "cpu":
+        return f"it runs on CPU tensors, not on {request.device.type}"
+    if request.dtype not in _ON_CPU:
+        return f"it computes in {', '.join(map(str, _ON_CPU))}, not in {request.dtype}"
+    why: str | None = load.obstacle()
+    return why
+
+
 def _triton_obstacle(request: Request) -> str | None:
     if request.device.type != "cuda":
         return f"it runs on GPU tensors, not on {request.device.type}"
@@ -90,14 +108,17 @@ def _loop_obstacle(request: Request) -> str | None:
 
 BACKENDS = (
     Backend("triton", "fused time loops on a GPU", _triton_obstacle),
+    Backend("cpu", "fused time loops in C++", _cpu_obstacle),
     Backend("torch", "emitted tensor operations, on any device", _torch_obstacle),
     Backend("interpreter", "the Triton loops run by Triton's interpreter, for tests", _interpreter_obstacle),
 )
-_AUTOMATIC = ("triton", "torch")
+_AUTOMATIC = ("triton", "cpu", "torch")
+#: The same where C++ cannot be called: for tracers and functional transforms.
+_TRACEABLE = ("triton", "torch")
 
 
-def choose(request: Request) -> str:
-    """The name of the backend that serves a request.
+def choose(request: Request, automatic: tuple[str, ...] = _AUTOMATIC) -> str:
+    """The name of the backend that serves a request; `auto` takes the first of `automatic` that can.
 
     Raises:
         BackendError: the backend asked for is unknown or cannot serve it.
@@ -105,7 +126,7 @@ def choose(request: Request) -> str:
     known = {backend.name: backend for backend in BACKENDS}
     asked = request.options.backend
     if asked == "auto":
-        able = [name for name in _AUTOMATIC if known[name].obstacle(request) is None]
+        able = [name for name in automatic if known[name].obstacle(request) is None]
         if not able:
             raise BackendError(f"no backend can serve the call: {known['torch'].obstacle(request)}")
         return able[0]
@@ -119,14 +140,42 @@ def choose(request: Request) -> str:
     return asked
 
 
-def resolve(options: Options, x: torch.Tensor, weight_hh: torch.Tensor) -> Options:
+def resolve(options: Options, x: torch.Tensor, weight_hh: torch.Tensor, traceable: bool = False) -> Options:
     """The options with the name of the backend that serves x [..., I] and weight_hh [3H, H].
 
+    Args:
+        options: What the caller asks for.
+        x: The input.
+        weight_hh: The recurrent weights.
+        traceable: Whether a tracer or a functional transform is looking, to which C++ is closed.
     Raises:
         BackendError: see `choose`.
     """
     request = Request(x.device, x.dtype, weight_hh.shape[-1], options)
-    return replace(options, backend=choose(request))
+    return replace(options, backend=choose(request, _TRACEABLE if traceable else _AUTOMATIC))
+
+
+@lru_cache(maxsize=256)
+def on_cpu(options: Options, dtype: torch.dtype) -> bool:
+    """Whether the cpu backend serves a call on a CPU, in eager mode.
+
+    Where `auto` finds that no library can be built, it takes the torch backend and says so once.
+
+    Raises:
+        BackendError: the cpu backend was asked for, and cannot serve it.
+    """
+    if choose(Request(torch.device("cpu"), dtype, 1, options)) != "cpu":
+        return False
+    try:
+        plans()
+    except NoLibraryError as error:
+        if options.backend == "cpu":
+            raise BackendError(
+                f"backend 'cpu' cannot serve this call: {error}; backend 'torch' can"
+            ) from error
+        warnings.warn(f"symgru runs on the torch backend, which is slower: {error}", stacklevel=2)
+        return False
+    return True
 
 
 def backends(

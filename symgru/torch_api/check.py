@@ -57,8 +57,12 @@ def check_alike(reference: Tensor, name: str, **others: Tensor) -> None:
 
 def check_weights(weights: Sequence[Tensor], expected: Sequence[tuple[str, tuple[int, ...]]]) -> None:
     """As many weights as expected, in order, of the expected shapes, all of one dtype and device."""
+    dtype, device = weights[0].dtype, weights[0].device
+    alike = True
     for weight, (name, shape) in zip(weights, expected, strict=True):
-        if tuple(weight.shape) != shape:
+        if weight.shape != shape:
             raise ShapeError(f"{name} must have shape {list(shape)}, but has shape {list(weight.shape)}")
-    first = expected[0][0]
-    check_alike(weights[0], first, **{name: w for w, (name, _) in zip(weights, expected, strict=True)})
+        alike = alike and weight.dtype is dtype and weight.device == device
+    if not alike:
+        names = {name: w for w, (name, _) in zip(weights, expected, strict=True)}
+        check_alike(weights[0], expected[0][0], **names)

@@ -1,6 +1,6 @@
 """How one layer is called, depending on who is looking: autograd, a tracer, or a functional transform.
 
-- Eager mode: `Layer`, an autograd.Function with all derivatives.
+- Eager mode: `Layer`, an autograd.Function with all derivatives. (On a CPU the stack calls `cpu_layer`.)
 - torch.compile and export: one registered operator, so the time loop is one node of the graph.
 - What those two cannot do, the composite: the forward pass in differentiable tensor operations. Transforms
   inside a compiled function would drop the tangents of an operator, and torch drops those of a nested
@@ -8,6 +8,8 @@
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -36,7 +38,11 @@ def run_layer(inputs: Inputs, options: Options) -> tuple[Tensor, Tensor]:
     x, weight_hh = inputs[0], inputs[3]
     assert x is not None
     assert weight_hh is not None
-    options = resolve(options, x, weight_hh)
+    options = resolve(options, x, weight_hh, traceable=True)
+    if options.backend == "cpu":  # asked for by name
+        if transformed:
+            raise BackendError("backend 'cpu' cannot serve a functional transform; backend 'torch' can")
+        options = replace(options, backend="torch")  # an empty batch, or a mask
     if transformed and _forward_levels() > 1:
         return _composite(inputs, options, "a forward-mode derivative of a forward-mode derivative")
     return apply_layer(inputs, options)

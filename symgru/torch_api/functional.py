@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from symgru.kernels.cpu.passes import packed
 from symgru.torch_api.check import check_input, check_state, check_tensor
 from symgru.torch_api.options import Options
-from symgru.torch_api.stack import Stack
+from symgru.torch_api.remembering import remembered
+from symgru.torch_api.stack import Shape, Stack
 
 
 def gru(
@@ -28,6 +30,7 @@ def gru(
     reset: str = "after",
     backend: str = "auto",
     precision: str = "ieee",
+    recompute: bool = False,
 ) -> tuple[Tensor | PackedSequence, Tensor]:
     """A multi-layer GRU over a sequence.
 
@@ -44,8 +47,9 @@ def gru(
         batch_first: Whether batch comes before time in input and output.
         polarity: keep, h' = z⊙h + (1−z)⊙n, or update, h' = (1−z)⊙h + z⊙n.
         reset: after, before or whole: where the reset gate acts, see `symgru.equations.Reset`.
-        backend: auto, torch, triton or interpreter, see `symgru.backends()`.
+        backend: auto, cpu, torch, triton or interpreter, see `symgru.backends()`.
         precision: Of float32 products in Triton loops: ieee, tf32 or tf32x3.
+        recompute: On the cpu backend, keep nothing for the backward pass but the states; the others never do.
     Returns:
         The outputs of the last layer, [T, B, D·H] in the layout of the input, and the final states
         [L·D, B, H]. They share no memory.
@@ -54,9 +58,10 @@ def gru(
         BackendError: the backend does not exist or cannot serve the call.
         ValueError: a keyword is none of its choices.
     """
-    options = Options(polarity, reset, backend, precision)
+    options = _options(polarity, reset, backend, precision, recompute)
     directions = 2 if bidirectional else 1
-    stack = Stack(tuple(weights), bias, num_layers, directions, dropout if training else 0.0, options)
+    shape = _shape(bias, num_layers, directions, dropout if training else 0.0, options)
+    stack = Stack(tuple(weights), shape)
     if isinstance(input, PackedSequence):
         return _packed(stack, input, hx)
     check_tensor("input", input)
@@ -64,15 +69,18 @@ def gru(
         return _unbatched(stack, input, hx)
     check_input(input, ("B", "T", "I") if batch_first else ("T", "B", "I"), stack.input_size)
     x = input.transpose(0, 1) if batch_first else input
-    output, last = stack(x, hx, None)
+    output, last = stack(x, hx)
     return (output.transpose(0, 1) if batch_first else output), last
+
+
+_options, _shape = remembered(Options), remembered(Shape)
 
 
 def _unbatched(stack: Stack, input: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:
     check_input(input, ("T", "I"), stack.input_size)
     if hx is not None:
         check_state(hx, (stack.states, stack.hidden_size))
-    output, last = stack(input.unsqueeze(1), None if hx is None else hx.unsqueeze(1), None)
+    output, last = stack(input.unsqueeze(1), None if hx is None else hx.unsqueeze(1))
     return output.squeeze(1), last.squeeze(1)
 
 
@@ -83,6 +91,8 @@ def _packed(stack: Stack, input: PackedSequence, hx: Tensor | None) -> tuple[Pac
     """
     data, batch_sizes, order, inverse = input
     check_input(data, ("steps of all sequences", "I"), stack.input_size)
+    if stack.on_cpu(data):
+        return _packed_on_cpu(stack, input, hx)
     steps, batch = len(batch_sizes), int(batch_sizes[0])
     if hx is not None:
         check_state(hx, (stack.states, batch, stack.hidden_size))
@@ -97,3 +107,15 @@ def _packed(stack: Stack, input: PackedSequence, hx: Tensor | None) -> tuple[Pac
     if inverse is not None:
         last = last.index_select(1, inverse)
     return PackedSequence(packed, batch_sizes, order, inverse), last
+
+
+def _packed_on_cpu(stack: Stack, input: PackedSequence, hx: Tensor | None) -> tuple[PackedSequence, Tensor]:
+    """The rows as they are: the work is that of the valid steps."""
+    data, batch_sizes, order, inverse = input
+    steps = packed(tuple(batch_sizes.tolist()))
+    if hx is not None:
+        check_state(hx, (stack.states, steps.batch, stack.hidden_size))
+        hx = hx if order is None else hx.index_select(1, order)
+    output, last = stack(data, hx, steps=steps)
+    last = last if inverse is None else last.index_select(1, inverse)
+    return PackedSequence(output, batch_sizes, order, inverse), last

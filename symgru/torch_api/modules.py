@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from symgru.torch_api.autocast import target_dtype
 from symgru.torch_api.check import check_alike, check_input, check_state, check_tensor
+from symgru.torch_api.cpu_panels import forget
 from symgru.torch_api.functional import gru
 from symgru.torch_api.options import Options
 
@@ -42,8 +43,10 @@ class GRU(nn.Module):
         polarity: "keep" or "update", see above.
         reset: "after" n = tanh(W_n x + b_n + r⊙(U_n h + c)), "before" n = tanh(W_n x + b_n + U_n (r⊙h)),
             "whole" n = tanh(r⊙(W_n x + b_n + U_n h)).
-        backend: "auto", "torch", "triton" or "interpreter", see `symgru.backends()`.
+        backend: "auto", "cpu", "torch", "triton" or "interpreter", see `symgru.backends()`.
         precision: Of float32 products in Triton loops: "ieee", "tf32" or "tf32x3".
+        recompute: On the cpu backend, keep nothing for the backward pass but the states, where the default
+            keeps the gates too, at most four times as much (five for reset whole).
     Attributes:
         weight_ih_l[k]: W_r, W_z, W_n of layer k, [3H, I], or [3H, D·H] for k > 0.
         weight_hh_l[k]: U_r, U_z, U_n, [3H, H].
@@ -71,11 +74,12 @@ class GRU(nn.Module):
         reset: str = "after",
         backend: str = "auto",
         precision: str = "ieee",
+        recompute: bool = False,
     ):
         super().__init__()
         _check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         _check_dropout(dropout, num_layers)
-        options = Options(polarity, reset, backend, precision)
+        options = Options(polarity, reset, backend, precision, recompute)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = (
             bias,
@@ -84,7 +88,7 @@ class GRU(nn.Module):
             bidirectional,
         )
         self.polarity, self.reset = options.polarity, options.reset
-        self.backend, self.precision = options.backend, options.precision
+        self.backend, self.precision, self.recompute = options.backend, options.precision, recompute
         self._names: list[list[str]] = []
         directions = ("", "_reverse") if bidirectional else ("",)
         for layer in range(num_layers):
@@ -114,8 +118,16 @@ class GRU(nn.Module):
         """The parameters, grouped by layer and direction."""
         return [[getattr(self, name) for name in names] for names in self._names]
 
+    def _flat_weights(self) -> list[Tensor]:
+        known = self._parameters
+        try:
+            return [known[name] for names in self._names for name in names]  # type: ignore[misc]  # none is None
+        except KeyError:  # parametrised, pruned, or swapped for a plain tensor
+            return [weight for group in self.all_weights for weight in group]
+
     def flatten_parameters(self) -> None:
-        """Nothing to do: kept for code written for torch.nn.GRU."""
+        """Forget the packed weights of the cpu backend; see docs/cpu.md."""
+        forget()
 
     def forward(
         self, input: Tensor | PackedSequence, hx: Tensor | None = None
@@ -124,7 +136,7 @@ class GRU(nn.Module):
         return gru(
             input,
             hx,
-            [weight for group in self.all_weights for weight in group],
+            self._flat_weights(),
             bias=self.bias,
             num_layers=self.num_layers,
             dropout=self.dropout,
@@ -135,6 +147,7 @@ class GRU(nn.Module):
             reset=self.reset,
             backend=self.backend,
             precision=self.precision,
+            recompute=self.recompute,
         )
 
     def extra_repr(self) -> str:
@@ -149,6 +162,7 @@ class GRU(nn.Module):
             "reset": "after",
             "backend": "auto",
             "precision": "ieee",
+            "recompute": False,
         }
         changed = [
             f"{name}={getattr(self, name)}"

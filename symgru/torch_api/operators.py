@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from symgru.torch_api.backends import resolve
+from symgru.torch_api.cpu_layer import merged_backward, merged_forward
 from symgru.torch_api.layer import NAMES, layer_backward, layer_forward
 from symgru.torch_api.options import Options
 
@@ -30,8 +31,9 @@ def layer(
     precision: str,
 ) -> tuple[Tensor, Tensor]:
     """States [T, B, H] and last state [B, H]; arguments as in `symgru.torch_api.layer`."""
-    options = resolve(Options(polarity, reset, backend, precision), x, weight_hh)
-    return layer_forward((x, h0, weight_ih, weight_hh, bias, c_n, valid), options)
+    options = resolve(Options(polarity, reset, backend, precision), x, weight_hh, traceable=valid is not None)
+    inputs = (x, h0, weight_ih, weight_hh, bias, c_n, valid)
+    return merged_forward(inputs, options) if options.backend == "cpu" else layer_forward(inputs, options)
 
 
 @torch.library.custom_op("symgru::layer_backward", mutates_args=())
@@ -52,10 +54,10 @@ def layer_vjp(
     precision: str,
 ) -> list[Tensor]:
     """Cotangents of x, h0, weight_ih, weight_hh, bias, and of c_n if there is one."""
-    options = resolve(Options(polarity, reset, backend, precision), x, weight_hh)
-    gradients = layer_backward(
-        d_states, d_last, (x, h0, weight_ih, weight_hh, bias, c_n, valid), states, options
-    )
+    options = resolve(Options(polarity, reset, backend, precision), x, weight_hh, traceable=valid is not None)
+    inputs = (x, h0, weight_ih, weight_hh, bias, c_n, valid)
+    run = merged_backward if options.backend == "cpu" else layer_backward
+    gradients = run(d_states, d_last, inputs, states, options)
     return [gradients[name].contiguous() for name in NAMES if name in gradients]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from symgru.kernels.names import POLARITIES, PRECISIONS, RESETS
 
@@ -14,8 +14,9 @@ class Options:
     Attributes:
         polarity: keep, h' = z⊙h + (1−z)⊙n, or update, h' = (1−z)⊙h + z⊙n.
         reset: before, n = tanh(Wx + U(r⊙h)); after, n = tanh(Wx + r⊙(Uh + c)); whole, n = tanh(r⊙(Wx + Uh)).
-        backend: auto, torch, triton or interpreter.
+        backend: auto, cpu, torch, triton or interpreter.
         precision: of float32 products in the Triton loops: ieee, tf32 or tf32x3.
+        recompute: on the cpu backend, keep nothing for the backward pass but the states.
     Raises:
         ValueError: a value is none of these.
     """
@@ -24,8 +25,15 @@ class Options:
     reset: str = "after"
     backend: str = "auto"
     precision: str = "ieee"
+    recompute: bool = False
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __post_init__(self) -> None:
+        values = (self.polarity, self.reset, self.backend, self.precision, self.recompute)
+        object.__setattr__(self, "_hash", hash(values))  # once: every call looks something up by its options
         for name, known in (("polarity", POLARITIES), ("reset", RESETS), ("precision", PRECISIONS)):
             value = getattr(self, name)
             if value not in known:

@@ -3,55 +3,161 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from symgru.torch_api.autocast import cast, without_autocast
+from symgru.kernels.cpu.passes import Steps, dense
+from symgru.torch_api.autocast import cast, target_dtype, without_autocast
+from symgru.torch_api.backends import on_cpu
 from symgru.torch_api.check import check_alike, check_state, check_weights
+from symgru.torch_api.cpu_fallback import Run
+from symgru.torch_api.cpu_layer import apply_layer, differentiated
 from symgru.torch_api.dispatch import run_layer
 from symgru.torch_api.errors import ShapeError
+from symgru.torch_api.merging import merged_biases
 from symgru.torch_api.options import Options
+from symgru.torch_api.remembering import remembered
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a stack is made of.
+
+    Attributes:
+        bias: Whether every layer has biases.
+        layers: L.
+        directions: D.
+        dropout: Probability of zeroing an output between layers.
+        options: Convention and execution.
+    Raises:
+        ValueError: there is no layer.
+    """
+
+    bias: bool
+    layers: int
+    directions: int
+    dropout: float
+    options: Options
+
+    def __post_init__(self) -> None:
+        if self.layers < 1:
+            raise ValueError(f"num_layers must be at least 1, but is {self.layers}")
+
+    @property
+    def per_direction(self) -> int:
+        """Weights of a layer in one direction."""
+        return 4 if self.bias else 2
 
 
 class Stack:
     """The weights of a multi-layer GRU, checked, and its settings."""
 
-    def __init__(
-        self,
-        weights: tuple[Tensor, ...],
-        bias: bool,
-        layers: int,
-        directions: int,
-        dropout: float,
-        options: Options,
-    ):
-        if layers < 1:
-            raise ValueError(f"num_layers must be at least 1, but is {layers}")
-        per_direction = 4 if bias else 2
-        expected = layers * directions * per_direction
-        if len(weights) != expected:
+    def __init__(self, weights: tuple[Tensor, ...], shape: Shape):
+        size, positions = shape.per_direction, shape.layers * shape.directions
+        if len(weights) != positions * size:
             raise ShapeError(
-                f"expected {expected} weights ({layers} layers, {directions} directions, "
-                f"{per_direction} each), but got {len(weights)}"
+                f"expected {positions * size} weights ({shape.layers} layers, {shape.directions} directions, "
+                f"{size} each), but got {len(weights)}"
             )
-        self._groups = [weights[i : i + per_direction] for i in range(0, len(weights), per_direction)]
-        self._layers, self._directions, self._dropout, self._options = layers, directions, dropout, options
+        self._groups = [weights[i : i + size] for i in range(0, len(weights), size)]
+        self._layers, self._directions, self._dropout = shape.layers, shape.directions, shape.dropout
+        self._options = shape.options
         self.hidden_size, self.input_size = weights[1].shape[-1], weights[0].shape[-1]
-        self.states = layers * directions
-        check_weights(weights, _expected(self.input_size, self.hidden_size, layers, directions, bias))
+        self.states = positions
+        expected = _expected(self.input_size, self.hidden_size, shape.layers, shape.directions, shape.bias)
+        check_weights(weights, expected)
 
-    def __call__(self, x: Tensor, hx: Tensor | None, valid: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Outputs [T, B, D·H], final states [L·D, B, H]; x is [T, B, I], the mask valid [T, B, 1]."""
-        shape = (self.states, x.shape[1], self.hidden_size)
-        hx = x.new_zeros(shape) if hx is None else hx
-        check_state(hx, shape)
-        weight, flat = self._groups[0][0], [w for group in self._groups for w in group]
-        x, hx, *flat = cast(x, weight, hx, *flat)
-        check_alike(flat[0], "weight_ih_l0", input=x, hx=hx)
-        size = len(self._groups[0])
+    def on_cpu(self, x: Tensor) -> bool:
+        """Whether the layers run in C++: in eager mode, outside of functional transforms, on a CPU."""
+        if not x.is_cpu or torch.compiler.is_compiling() or x.numel() == 0:
+            return False
+        if torch._C._are_functorch_transforms_active():
+            return False
+        return on_cpu(self._options, self._groups[0][0].dtype)
+
+    def __call__(
+        self, x: Tensor, hx: Tensor | None, valid: Tensor | None = None, steps: Steps | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs [T, B, D·H], final states [L·D, B, H]; x is [T, B, I].
+
+        Args:
+            x: The input; if there are steps, their rows, [rows, I].
+            hx: Initial states, [L·D, B, H].
+            valid: A mask for lengths, [T, B, 1].
+            steps: The rows of each step, in place of a mask; on a CPU.
+        """
+        shape = (self.states, steps.batch if steps else x.shape[1], self.hidden_size)
+        native = steps is not None or (valid is None and self.on_cpu(x))
+        if hx is not None:
+            check_state(hx, shape)
+        elif not native:
+            hx = x.new_zeros(shape)
+        if native:
+            steps = steps or dense(x.shape[0], x.shape[1])
+        if target_dtype(x) is None:
+            return self._checked(x, hx, valid, steps, self._groups)
+        x, hx, groups = self._cast(x, hx)
         with without_autocast(x):
-            return self._run(x, hx, valid, [tuple(flat[i : i + size]) for i in range(0, len(flat), size)])
+            return self._checked(x, hx, valid, steps, groups)
+
+    def _checked(
+        self,
+        x: Tensor,
+        hx: Tensor | None,
+        valid: Tensor | None,
+        steps: Steps | None,
+        groups: Sequence[tuple[Tensor, ...]],
+    ) -> tuple[Tensor, Tensor]:
+        first = groups[0][0]
+        if hx is not None:
+            check_alike(first, "weight_ih_l0", input=x, hx=hx)
+        elif x.dtype is not first.dtype or x.device != first.device:
+            check_alike(first, "weight_ih_l0", input=x)
+        if steps is not None or hx is None:
+            assert steps is not None
+            return self._run_on_cpu(x, hx, steps, groups)
+        return self._run(x, hx, valid, groups)
+
+    def _cast(self, x: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor | None, list[tuple[Tensor, ...]]]:
+        """Everything as an autocast region wants it."""
+        states = [] if hx is None else [hx]
+        x, *rest = cast(x, self._groups[0][0], *states, *(w for group in self._groups for w in group))
+        flat, size = rest[len(states) :], len(self._groups[0])
+        groups = [tuple(flat[i : i + size]) for i in range(0, len(flat), size)]
+        return x, rest[0] if states else None, groups
+
+    def _run_on_cpu(
+        self, x: Tensor, hx: Tensor | None, steps: Steps, groups: Sequence[tuple[Tensor, ...]]
+    ) -> tuple[Tensor, Tensor]:
+        if x.dtype is torch.bfloat16 and differentiated((x, hx, *(w for group in groups for w in group))):
+            return self._in_float32(x, hx, steps, groups)
+        finals, options = [], self._options
+        for index in range(self._layers):
+            if index > 0 and self._dropout > 0:
+                x = torch.nn.functional.dropout(x, self._dropout)
+            outputs = []
+            for direction in range(self._directions):
+                position = index * self._directions + direction
+                run = Run(options, steps, direction == 1)
+                group = groups[position]
+                biases = group[2:] if len(group) == 4 else (None, None)
+                states, final = apply_layer(
+                    (x, None if hx is None else hx[position], *group[:2], *biases), run
+                )
+                outputs.append(states)
+                finals.append(final)
+            x = torch.cat(outputs, -1) if self._directions > 1 else outputs[0]
+        return x, finals[0] if len(finals) == 1 else torch.cat(finals)
+
+    def _in_float32(
+        self, x: Tensor, hx: Tensor | None, steps: Steps, groups: Sequence[tuple[Tensor, ...]]
+    ) -> tuple[Tensor, Tensor]:
+        """Half precision to be differentiated: computed in single, and rounded once."""
+        wide = [tuple(w.float() for w in group) for group in groups]
+        outputs, final = self._run_on_cpu(x.float(), None if hx is None else hx.float(), steps, wide)
+        return outputs.to(x.dtype), final.to(x.dtype)
 
     def _run(
         self, x: Tensor, hx: Tensor, valid: Tensor | None, groups: Sequence[tuple[Tensor, ...]]
@@ -72,6 +178,7 @@ class Stack:
         return x, torch.stack(finals)
 
 
+@remembered
 def _expected(
     input_size: int, hidden_size: int, layers: int, directions: int, bias: bool
 ) -> list[tuple[str, tuple[int, ...]]]:
@@ -96,19 +203,6 @@ def _direction(
     if backwards:
         x = x.flip(0)
         valid = None if valid is None else valid.flip(0)
-    bias, c_n = _merged_biases(group, options.reset)
+    bias, c_n = merged_biases(group, options.reset)
     states, final = run_layer((x, h0, group[0], group[1], bias, c_n, valid), options)
     return (states.flip(0) if backwards else states), final
-
-
-def _merged_biases(group: tuple[Tensor, ...], reset: str) -> tuple[Tensor, Tensor | None]:
-    """The biases that the reset placement can tell apart: [3H], and [H] for the recurrent candidate bias."""
-    rows = group[0].shape[0]
-    if len(group) == 2:
-        zeros = group[0].new_zeros(rows)
-        return zeros, zeros[: rows // 3] if reset == "after" else None
-    bias_ih, bias_hh = group[2:]
-    if reset != "after":
-        return bias_ih + bias_hh, None
-    gates = 2 * rows // 3
-    return torch.cat((bias_ih[:gates] + bias_hh[:gates], bias_ih[gates:])), bias_hh[gates:]

@@ -16,9 +16,10 @@ def assert_agrees(found, oracle, peer):
         assert_close(name, value, oracle.items()[name], peers.get(name))
 
 
+@pytest.mark.parametrize("backend", ["torch", "cpu"])
 @given(case=cases())
-def test_against_the_oracle_in_float64(case):
-    assert_agrees(run(case, case.module("torch")), run_oracle(case), None)
+def test_against_the_oracle_in_float64(backend, case):
+    assert_agrees(run(case, case.module(backend)), run_oracle(case), None)
 
 
 @given(case=cases(polarities=("keep",), resets=("after",)))
@@ -34,6 +35,13 @@ def test_the_oracle_is_torch_in_float64(case):
 def test_no_worse_than_twice_the_error_of_torch(dtype, data):
     case = data.draw(cases(dtypes=(dtype,)))
     assert_agrees(run(case, case.module("torch")), run_oracle(case), run_peer(case))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@given(data=st.data())
+def test_no_worse_than_twice_the_error_of_torch_in_cpp(dtype, data):
+    case = data.draw(cases(dtypes=(dtype,)))
+    assert_agrees(run(case, case.module("cpu")), run_oracle(case), run_peer(case))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16], ids=str)

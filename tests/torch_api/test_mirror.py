@@ -34,6 +34,12 @@ def test_torch_backend(dtype, data):
     assert_bit_identical(data.draw(cases(dtypes=(dtype,))), "torch")
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+@given(data=st.data())
+def test_cpu_backend(dtype, data):
+    assert_bit_identical(data.draw(cases(dtypes=(dtype,))), "cpu")
+
+
 @pytest.mark.parametrize("dtype", DTYPES[:3], ids=str)
 @given(data=st.data())
 def test_triton_loops(dtype, data):

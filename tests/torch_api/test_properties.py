@@ -12,16 +12,20 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 import symgru
 from symgru.testing.strategies import cases
 from symgru.torch_api.options import Options
-from symgru.torch_api.stack import Stack
+from symgru.torch_api.stack import Shape, Stack
 
-BACKENDS = ("torch", "interpreter")
+BACKENDS = ("torch", "cpu", "interpreter")
 small = {"max_hidden": 17, "max_layers": 1}
 
 
 def calls(backend):
     """Calls of any size for the torch backend, small ones for the interpreter, which takes 25 ms a launch."""
     dtypes = (torch.float64, torch.float32)
-    return cases(dtypes=dtypes) if backend == "torch" else cases(dtypes=dtypes, max_hidden=17, max_layers=1)
+    return (
+        cases(dtypes=dtypes)
+        if backend != "interpreter"
+        else cases(dtypes=dtypes, max_hidden=17, max_layers=1)
+    )
 
 
 def run(case, backend="torch"):
@@ -121,13 +125,16 @@ def test_nan_spreads_exactly_as_in_torch(case, data):
 
 def test_masked_steps_do_not_count():
     """Whatever finite values stand in masked steps, nothing but the shorter sequence counts."""
-    module, x = symgru.GRU(2, 3, dtype=torch.float64), torch.randn(4, 2, 2, dtype=torch.float64)
+    module, x = (
+        symgru.GRU(2, 3, dtype=torch.float64, backend="torch"),
+        torch.randn(4, 2, 2, dtype=torch.float64),
+    )
     weights, valid = tuple(module.parameters()), torch.ones(4, 2, 1, dtype=torch.bool)
     valid[3, 1] = False
     results = []
     for padding in (0.0, 7.0, -1e6):
         x[3, 1] = padding
-        stack = Stack(weights, True, 1, 1, 0.0, Options())
+        stack = Stack(weights, Shape(True, 1, 1, 0.0, Options(backend="torch")))
         output, final = stack(x.requires_grad_(), None, valid)
         gradients = torch.autograd.grad(output[valid[..., 0]].square().sum() + final.sum(), (x, *weights))
         results.append((final.detach(), *gradients))

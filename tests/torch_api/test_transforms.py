@@ -148,7 +148,7 @@ def test_a_second_derivative_of_the_fused_loops_raises_and_says_who_can():
         first.sum().backward()
 
 
-@pytest.mark.parametrize("backend", ["torch", "interpreter"])
+@pytest.mark.parametrize("backend", ["torch", "cpu", "interpreter"])
 @pytest.mark.parametrize("kwargs", [{}, {"num_layers": 2, "bidirectional": True}])
 def test_compile_without_a_graph_break(kwargs, backend):
     module, x = module_and_input(backend=backend, **kwargs)
