@@ -120,7 +120,7 @@ class _Reading:
 def _views(stage: Stage, places: Iterable[str]) -> list[str]:
     """Definitions of the views as local variables, which no store can change.
 
-    Where rows are as far apart as those of another view, it says so: then the compiler computes an offset once.
+    Where rows are as far apart as those of another view, it says so: then an offset is computed once.
     """
     first: dict[str, int] = {}
     views = []

@@ -68,10 +68,11 @@ def backward(
     cotangents: tuple[Tensor, ...],
     run: Run,
     wanted: tuple[bool, ...],
+    recorded: Tensor | None = None,
 ) -> tuple[Tensor | None, ...]:
-    """Cotangents of the inputs, those that are wanted."""
+    """Cotangents of the inputs, those that are wanted; what the loop carries goes to `recorded`, if given."""
     values = _values(inputs)
-    values |= {"h_new": states, "saved": saved}
+    values |= {"h_new": states, "saved": saved, "d_h_new_carried_trajectory": recorded}
     values |= dict(
         zip(("d_h_new_output", "d_h_new_carried"), (c.contiguous() for c in cotangents), strict=True)
     )
@@ -81,7 +82,8 @@ def backward(
         results[name] = torch.empty_like(value) if want and value is not None else None
     values |= {f"d_{name}": result for name, result in results.items() if name != "h_prev"}
     values["d_h_prev_last"] = results["h_prev"]
-    plan = _plan(run, "backward" if saved is None else "backward_saved")
+    name = "backward" if saved is None else "backward_saved" if recorded is None else "backward_recording"
+    plan = _plan(run, name)
     plan(values, _sizes(values), run.steps, states.dtype, run.reverse)
     return tuple(results.values())
 
@@ -144,15 +146,16 @@ class Gradients(torch.autograd.Function):
         """Cotangents of the inputs."""
         *tensors, run, wanted = arguments
         inputs, cotangents, (states, saved) = tensors[:6], tensors[6:8], tensors[8:]
+        recorded = None if saved is None else torch.empty_like(states)  # so that it need not run again
         ctx.run, ctx.wanted = run, wanted
-        ctx.save_for_backward(*tensors)
+        ctx.save_for_backward(*tensors, recorded)
         ctx.set_materialize_grads(False)
-        return backward(tuple(inputs), states, saved, tuple(cotangents), run, wanted)
+        return backward(tuple(inputs), states, saved, tuple(cotangents), run, wanted, recorded)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         """The derived double backward; for a third derivative, PyTorch's own through the torch backend."""
-        *inputs, d_states, d_last, states, saved = ctx.saved_tensors
+        *inputs, d_states, d_last, states, saved, recorded = ctx.saved_tensors
         if torch.is_grad_enabled() or _batched(cotangents):
             results = twice_through_torch(tuple(inputs), (d_states, d_last), cotangents, ctx.run, ctx.wanted)
             return (*results, None, None, None, None)
@@ -160,6 +163,7 @@ class Gradients(torch.autograd.Function):
         values |= {
             "h_new": states,
             "saved": saved,
+            "d_h_new_carried_trajectory": recorded,
             "d_h_new": d_states.contiguous(),
             "d_h_new_last": d_last.contiguous(),
         }
