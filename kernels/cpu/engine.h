@@ -145,8 +145,7 @@ template <class T, class S> class Member {
     int64_t number = 0;
     for (const auto& place : all_.panels.places)
       for (int64_t tile = 0; tile < place.tiles; tile++) {
-        const bool whole = (tile + 1) * place.units <= place.columns;
-        if (whole && at_.read_in_place(*place.group)) continue;
+        if (at_.read_in_place(*place.group, (tile + 1) * place.units <= place.columns)) continue;
         if (number++ % members_ == id_) pack_tile<T, S>(plan_, call_, place, tile, all_.memory + all_.packed);
       }
   }

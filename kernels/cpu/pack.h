@@ -2,7 +2,7 @@
 // for every k one after the other those of each target: panel[k][target][width]; columns beyond the last are zero.
 #pragma once
 
-#include "vector.h"
+#include "product.h"
 
 namespace symgru {
 
@@ -50,6 +50,37 @@ void pack_rows(const T* W, int64_t K, int64_t n0, int count, int width, T* panel
       transpose<T>(block);
       for (int i = 0; i < terms; i++) store(panel + (k + i) * ldp + v, block[i]);
     }
+}
+
+// Sums over k < K of a[i, k] W[v, k] for a register of rows v of W [.., K] as it lies, of which `count` are there: each
+// square block is transposed on its way to the sums. For few rows i this costs less than packing; the order of summation
+// is that of the tiles.
+constexpr int most_rows_in_place = 8;
+template <class T>
+void product_in_place(int rows, int64_t K, Rows<T> a, const T* W, int count, T* out, int64_t ldo, bool add) {
+  constexpr int n = lanes<T>;
+  Vec<T> sum[most_rows_in_place];
+  int64_t k = 0;
+  do {
+    for (int i = 0; i < rows; i++) sum[i] = Vec<T>{};
+    const int64_t end = K - k < summed_at_once ? K : k + summed_at_once;
+    for (; k < end; k += n) {
+      const int terms = end - k < n ? int(end - k) : n;
+      Vec<T> block[n];
+      for (int v = 0; v < n; v++) {
+        const T* row = W + v * K + k;
+        block[v] = v >= count ? Vec<T>{} : terms == n ? load(row) : load_first(row, terms);
+      }
+      transpose<T>(block);
+      for (int i = 0; i < rows; i++) {
+        const T* x = a.p + i * a.row + k;
+        if (terms == n) repeat<n>([&](auto t) { sum[i] = fma<T>(broadcast(x[t]), block[t], sum[i]); });
+        else repeat<n>([&](auto t) { if (t < terms) sum[i] = fma<T>(broadcast(x[t]), block[t], sum[i]); });
+      }
+    }
+    for (int i = 0; i < rows; i++) store(out + i * ldo, add ? load(out + i * ldo) + sum[i] : sum[i]);
+    add = true;
+  } while (k < K);
 }
 
 // Columns n0 ... n0 + count of a matrix W [K, N] into panel[k * ldp + 0 ... width).

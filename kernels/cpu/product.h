@@ -85,7 +85,10 @@ template <class T> using Product = void (*)(int64_t, Rows<T>, const T*, int64_t,
 
 template <class T, bool TRANSPOSED> struct Tiles {
   Product<T> of[most_vectors + 1][9] = {};
-  constexpr Tiles() { add_vectors<1>(), add_vectors<2>(), add_vectors<3>(), add_vectors<4>(); }
+  constexpr Tiles() {
+    add_vectors<1>(), add_vectors<2>();
+    if constexpr (!TRANSPOSED) add_vectors<3>(), add_vectors<4>();  // those of several targets
+  }
 
  private:
   template <int VECTORS, int ROWS = most_rows(VECTORS)> constexpr void add_vectors() {

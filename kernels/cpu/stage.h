@@ -74,11 +74,12 @@ template <class T, class S = T> struct Workplace {
     return {row + record.copies[i], item.ld * int64_t(sizeof(T) / sizeof(S))};
   }
 
-  // A transposed matrix has the order of a panel as it is.
-  bool read_in_place(const Group& group) const {
-    if (!std::is_same_v<S, T> || !packed_by_call || call.offsets[call.steps] > rows_without_packing || group.targets > 1) return false;
+  // Whether matrices are read as they lie, for `whole` or partial tiles. Transposed, they have the order of a panel;
+  // else they are transposed on the way, which pays if they are used once.
+  bool read_in_place(const Group& group, bool whole) const {
+    if (!std::is_same_v<S, T> || !packed_by_call || call.offsets[call.steps] > rows_without_packing) return false;
     for (const Run& run : group.runs)
-      if (!run.transposed) return false;
+      if (run.transposed ? group.targets > 1 || !whole : run.blocks > 1 || call.steps > 1) return false;
     return true;
   }
 };
@@ -165,22 +166,38 @@ template <class T, class S = T> class StageRunner {
   }
 
   void multiply(const Group& group, int64_t row, int rows, int64_t column, T* sums) {
-    const int64_t tile = column / tiling_.units();
     const auto& place = at_.panels.places[group.number];
-    const bool in_place = at_.read_in_place(group) && (tile + 1) * place.units <= place.columns;
+    const int64_t tile = column / place.units;
+    const bool in_place = at_.read_in_place(group, column + place.units <= place.columns);
     const auto product = tiles<S, false>.of[group.targets * tiling_.vectors][rows];
     const T* panel = at_.panels.panel(at_.packed, place, tile);
     bool add = false;
     for (const Run& run : group.runs) {
       const int64_t terms = run.blocks * at_.call.sizes[run.axis];
       const View<S> operand = at_.stored(run.operand, row_);
-      const T* columns = panel;
-      if constexpr (std::is_same_v<S, T>)
-        if (in_place) columns = matrix_of<S>(at_.plan, at_.call, run.matrices[0]) + tile * place.units;
-      product(terms, {operand.p + row * operand.ld, operand.ld, 1}, columns, in_place ? place.columns : place.width(),
-              sums, place.width(), add);
+      const Rows<S> left = {operand.p + row * operand.ld, operand.ld, 1};
+      if (in_place) multiply_in_place(group, run, rows, terms, left, column, sums, add);
+      else product(terms, left, panel, place.width(), sums, place.width(), add);
       panel += panel_rows<S>(terms) * place.width();
       add = true;
+    }
+  }
+
+  void multiply_in_place(const Group& group, const Run& run, int rows, int64_t terms, Rows<S> left, int64_t column,
+                         T* sums, bool add) {
+    if constexpr (std::is_same_v<S, T>) {
+      const int64_t columns = at_.call.sizes[stage_.axis], ld = group.targets * tiling_.units();
+      for (int g = 0; g < group.targets; g++) {
+        const T* W = matrix_of<S>(at_.plan, at_.call, run.matrices[g]);
+        if (run.transposed) {
+          tiles<T, false>.of[tiling_.vectors][rows](terms, left, W + column, columns, sums, ld, add);
+          continue;
+        }
+        for (int64_t v = 0; v < tiling_.units(); v += lanes<T>) {
+          const int64_t there = std::clamp<int64_t>(columns - column - v, 0, lanes<T>);
+          product_in_place(rows, terms, left, W + (column + v) * terms, int(there), sums + g * tiling_.units() + v, ld, add);
+        }
+      }
     }
   }
 

@@ -12,7 +12,7 @@ constexpr Run forward_before_0_runs_0[] = {{{Place::sequence, 0}, 1, 1, false, f
 
 constexpr Group forward_before_0_groups[] = {{0, 3, forward_before_0_runs_0}};
 
-template <class T> void forward_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
@@ -37,7 +37,7 @@ constexpr Run forward_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, f
 
 constexpr Group forward_inside_0_groups[] = {{1, 2, forward_inside_0_runs_0}};
 
-template <class T> void forward_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = views[6], v7 = views[7], v8 = {views[8].p, v7.ld}, v9 = {views[9].p, v7.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
@@ -69,7 +69,7 @@ constexpr Run forward_inside_1_runs_0[] = {{{Place::step, 2}, 1, 0, false, forwa
 
 constexpr Group forward_inside_1_groups[] = {{2, 1, forward_inside_1_runs_0}};
 
-template <class T> void forward_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = {views[5].p, v4.ld}, v6 = {views[6].p, v3.ld}, v7 = views[7];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_n = at.read(v0);
@@ -126,7 +126,7 @@ constexpr Run backward_before_0_runs_1[] = {{{Place::record, 11}, 1, 0, false, b
 
 constexpr Group backward_before_0_groups[] = {{0, 3, backward_before_0_runs_0}, {1, 2, backward_before_0_runs_1}};
 
-template <class T> void backward_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v2.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v3.ld}, v8 = {views[8].p, v3.ld}, v9 = {views[9].p, v3.ld}, v10 = {views[10].p, v3.ld}, v11 = {views[11].p, v3.ld}, v12 = {views[12].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
@@ -158,7 +158,7 @@ constexpr Run backward_before_1_runs_0[] = {{{Place::record, 8}, 1, 0, false, ba
 
 constexpr Group backward_before_1_groups[] = {{2, 1, backward_before_1_runs_0}};
 
-template <class T> void backward_before_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto candidate_from_h = at.read(v0);
@@ -174,7 +174,7 @@ template <class T> constexpr Stage<T> backward_before[] = {
     {0, false, backward_before_0_groups, backward_before_0_reads, backward_before_0_writes, backward_before_0<T>},
     {0, false, backward_before_1_groups, backward_before_1_reads, backward_before_1_writes, backward_before_1<T>}};
 
-template <class T> void backward_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v3.ld}, v7 = {views[7].p, v3.ld}, v8 = {views[8].p, v3.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = {views[11].p, v3.ld}, v12 = {views[12].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
@@ -212,7 +212,7 @@ constexpr Run backward_inside_1_runs_0[] = {{{Place::record, 2}, 1, 0, true, bac
 
 constexpr Group backward_inside_1_groups[] = {{3, 1, backward_inside_1_runs_0}};
 
-template <class T> void backward_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = views[3], v4 = {views[4].p, v1.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_reset_state = at.read(v0);
@@ -234,7 +234,7 @@ constexpr Run backward_inside_2_runs_0[] = {{{Place::record, 0}, 2, 0, true, bac
 
 constexpr Group backward_inside_2_groups[] = {{4, 1, backward_inside_2_runs_0}};
 
-template <class T> void backward_inside_2(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v0.ld}, v5 = views[5];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
@@ -262,7 +262,7 @@ constexpr Run backward_after_0_runs_0[] = {{{Place::record, 0}, 3, 0, true, back
 
 constexpr Group backward_after_0_groups[] = {{5, 1, backward_after_0_runs_0}};
 
-template <class T> void backward_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
@@ -345,7 +345,7 @@ constexpr Run tangent_before_0_runs_2[] = {{{Place::sequence, 0}, 1, 1, false, t
 
 constexpr Group tangent_before_0_groups[] = {{0, 3, tangent_before_0_runs_0}, {1, 4, tangent_before_0_runs_1}, {2, 3, tangent_before_0_runs_2}};
 
-template <class T> void tangent_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void tangent_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v2.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v1.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = {views[11].p, v9.ld}, v12 = {views[12].p, v3.ld}, v13 = {views[13].p, v3.ld}, v14 = {views[14].p, v3.ld}, v15 = {views[15].p, v3.ld}, v16 = {views[16].p, v3.ld}, v17 = {views[17].p, v3.ld}, v18 = {views[18].p, v3.ld}, v19 = {views[19].p, v3.ld}, v20 = {views[20].p, v3.ld}, v21 = {views[21].p, v3.ld}, v22 = {views[22].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
@@ -387,7 +387,7 @@ constexpr Run tangent_before_1_runs_0[] = {{{Place::record, 5}, 1, 0, false, tan
 
 constexpr Group tangent_before_1_groups[] = {{3, 2, tangent_before_1_runs_0}};
 
-template <class T> void tangent_before_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void tangent_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = views[2], v3 = {views[3].p, v2.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto candidate_from_h = at.read(v1);
@@ -411,7 +411,7 @@ constexpr Run tangent_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, t
 
 constexpr Group tangent_inside_0_groups[] = {{4, 2, tangent_inside_0_runs_0}};
 
-template <class T> void tangent_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void tangent_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = {views[6].p, v1.ld}, v7 = views[7], v8 = {views[8].p, v0.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v7.ld}, v12 = {views[12].p, v0.ld}, v13 = {views[13].p, v1.ld}, v14 = {views[14].p, v1.ld}, v15 = {views[15].p, v1.ld}, v16 = {views[16].p, v1.ld}, v17 = views[17], v18 = views[18], v19 = {views[19].p, v18.ld}, v20 = {views[20].p, v18.ld}, v21 = {views[21].p, v18.ld}, v22 = {views[22].p, v18.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_z = at.read(v0);
@@ -460,7 +460,7 @@ constexpr Run tangent_inside_1_runs_0[] = {{{Place::step, 4}, 1, 0, false, tange
 
 constexpr Group tangent_inside_1_groups[] = {{5, 1, tangent_inside_1_runs_0}};
 
-template <class T> void tangent_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void tangent_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v0.ld}, v6 = views[6], v7 = {views[7].p, v4.ld}, v8 = {views[8].p, v4.ld}, v9 = {views[9].p, v4.ld}, v10 = {views[10].p, v6.ld}, v11 = views[11];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto tangent_candidate_from_h_invariant = at.read(v0);
@@ -525,7 +525,7 @@ constexpr Run forward_saving_before_0_runs_0[] = {{{Place::sequence, 0}, 1, 1, f
 
 constexpr Group forward_saving_before_0_groups[] = {{0, 3, forward_saving_before_0_runs_0}};
 
-template <class T> void forward_saving_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_saving_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
@@ -550,7 +550,7 @@ constexpr Run forward_saving_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, f
 
 constexpr Group forward_saving_inside_0_groups[] = {{1, 2, forward_saving_inside_0_runs_0}};
 
-template <class T> void forward_saving_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_saving_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = views[6], v7 = views[7], v8 = views[8], v9 = {views[9].p, v7.ld}, v10 = {views[10].p, v8.ld}, v11 = {views[11].p, v8.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
@@ -585,7 +585,7 @@ constexpr Run forward_saving_inside_1_runs_0[] = {{{Place::step, 2}, 1, 0, false
 
 constexpr Group forward_saving_inside_1_groups[] = {{2, 1, forward_saving_inside_1_runs_0}};
 
-template <class T> void forward_saving_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_saving_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = {views[5].p, v4.ld}, v6 = views[6], v7 = {views[7].p, v3.ld}, v8 = {views[8].p, v6.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_n = at.read(v0);
@@ -633,7 +633,7 @@ template <class T> constexpr Plan<T> forward_saving = {
     "gru_update_before_forward_saving", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["saved", "saved", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["h_new_last", "last", ["H"]]], "saved": 3, "optional": []})", false,
     forward_saving_sequences, {}, forward_saving_record, forward_saving_step, forward_saving_carried, forward_saving_parameters, forward_saving_matrices, {}, forward_saving_before<T>, forward_saving_inside<T>, {}, {}, {}};
 
-template <class T> void backward_saved_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_saved_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = views[4], v5 = views[5], v6 = {views[6].p, v4.ld}, v7 = {views[7].p, v4.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
@@ -663,7 +663,7 @@ constexpr Run backward_saved_inside_1_runs_0[] = {{{Place::record, 2}, 1, 0, tru
 
 constexpr Group backward_saved_inside_1_groups[] = {{0, 1, backward_saved_inside_1_runs_0}};
 
-template <class T> void backward_saved_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_saved_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v0.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto h_prev = at.read(v0);
@@ -689,7 +689,7 @@ constexpr Run backward_saved_inside_2_runs_0[] = {{{Place::record, 0}, 2, 0, tru
 
 constexpr Group backward_saved_inside_2_groups[] = {{1, 1, backward_saved_inside_2_runs_0}};
 
-template <class T> void backward_saved_inside_2(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_saved_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = views[5];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
@@ -719,7 +719,7 @@ constexpr Run backward_saved_after_0_runs_0[] = {{{Place::record, 0}, 3, 0, true
 
 constexpr Group backward_saved_after_0_groups[] = {{2, 1, backward_saved_after_0_runs_0}};
 
-template <class T> void backward_saved_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_saved_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
@@ -778,7 +778,7 @@ template <class T> constexpr Plan<T> backward_saved = {
     "gru_update_before_backward_saved", R"({"axes": ["H", "I"], "arguments": [["d_h_new_output", "sequence", ["H"]], ["saved", "saved", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["d_x", "sequence", ["I"]], ["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["d_h_new_carried", "initial", ["H"]], ["d_h_prev_last", "last", ["H"]], ["d_weight_ih", "d_matrix", ["H", "I"]], ["d_weight_hh", "d_matrix", ["H", "H"]], ["d_bias_ih", "d_vector", ["H"]], ["d_bias_hh", "d_vector", ["H"]]], "saved": 3, "optional": ["d_x"]})", true,
     backward_saved_sequences, {}, backward_saved_record, backward_saved_step, backward_saved_carried, {}, backward_saved_matrices, backward_saved_copies, {}, backward_saved_inside<T>, backward_saved_after<T>, backward_saved_outers, backward_saved_sums};
 
-template <class T> void backward_recording_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_recording_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = views[4], v5 = views[5], v6 = {views[6].p, v4.ld}, v7 = {views[7].p, v4.ld}, v8 = {views[8].p, v1.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
@@ -810,7 +810,7 @@ constexpr Run backward_recording_inside_1_runs_0[] = {{{Place::record, 2}, 1, 0,
 
 constexpr Group backward_recording_inside_1_groups[] = {{0, 1, backward_recording_inside_1_runs_0}};
 
-template <class T> void backward_recording_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_recording_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v0.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto h_prev = at.read(v0);
@@ -836,7 +836,7 @@ constexpr Run backward_recording_inside_2_runs_0[] = {{{Place::record, 0}, 2, 0,
 
 constexpr Group backward_recording_inside_2_groups[] = {{1, 1, backward_recording_inside_2_runs_0}};
 
-template <class T> void backward_recording_inside_2(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_recording_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = views[5];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
@@ -866,7 +866,7 @@ constexpr Run backward_recording_after_0_runs_0[] = {{{Place::record, 0}, 3, 0, 
 
 constexpr Group backward_recording_after_0_groups[] = {{2, 1, backward_recording_after_0_runs_0}};
 
-template <class T> void backward_recording_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_recording_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
@@ -931,7 +931,7 @@ constexpr Run double_backward_inputs_before_0_runs_0[] = {{{Place::record, 12}, 
 
 constexpr Group double_backward_inputs_before_0_groups[] = {{0, 3, double_backward_inputs_before_0_runs_0}};
 
-template <class T> void double_backward_inputs_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_inputs_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v4.ld}, v6 = {views[6].p, v4.ld}, v7 = views[7], v8 = {views[8].p, v7.ld}, v9 = {views[9].p, v7.ld}, v10 = {views[10].p, v7.ld}, v11 = {views[11].p, v7.ld}, v12 = {views[12].p, v7.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto candidate = at.read(v0);
@@ -964,7 +964,7 @@ constexpr Run double_backward_inputs_before_1_runs_0[] = {{{Place::record, 4}, 1
 
 constexpr Group double_backward_inputs_before_1_groups[] = {{1, 1, double_backward_inputs_before_1_runs_0}};
 
-template <class T> void double_backward_inputs_before_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_inputs_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_reset_state = at.read(v0);
@@ -980,7 +980,7 @@ template <class T> constexpr Stage<T> double_backward_inputs_before[] = {
     {0, false, double_backward_inputs_before_0_groups, double_backward_inputs_before_0_reads, double_backward_inputs_before_0_writes, double_backward_inputs_before_0<T>},
     {0, false, double_backward_inputs_before_1_groups, double_backward_inputs_before_1_reads, double_backward_inputs_before_1_writes, double_backward_inputs_before_1<T>}};
 
-template <class T> void double_backward_inputs_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_inputs_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v2.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v2.ld}, v8 = views[8], v9 = {views[9].p, v8.ld}, v10 = {views[10].p, v2.ld}, v11 = {views[11].p, v8.ld}, v12 = {views[12].p, v8.ld}, v13 = {views[13].p, v2.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_h_prev_carried = at.read(v0);
@@ -1020,7 +1020,7 @@ constexpr Run double_backward_inputs_inside_1_runs_0[] = {{{Place::record, 0}, 1
 
 constexpr Group double_backward_inputs_inside_1_groups[] = {{2, 2, double_backward_inputs_inside_1_runs_0}};
 
-template <class T> void double_backward_inputs_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_inputs_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v0.ld}, v6 = {views[6].p, v1.ld}, v7 = views[7], v8 = {views[8].p, v7.ld}, v9 = {views[9].p, v7.ld}, v10 = {views[10].p, v7.ld}, v11 = {views[11].p, v0.ld}, v12 = {views[12].p, v7.ld}, v13 = {views[13].p, v4.ld}, v14 = {views[14].p, v7.ld}, v15 = {views[15].p, v4.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_reset_preactivation_invariant = at.read(v0);
@@ -1061,7 +1061,7 @@ constexpr Run double_backward_inputs_inside_2_runs_0[] = {{{Place::record, 1}, 1
 
 constexpr Group double_backward_inputs_inside_2_groups[] = {{3, 1, double_backward_inputs_inside_2_runs_0}};
 
-template <class T> void double_backward_inputs_inside_2(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_inputs_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = views[5], v6 = {views[6].p, v4.ld}, v7 = {views[7].p, v5.ld}, v8 = {views[8].p, v0.ld}, v9 = {views[9].p, v4.ld}, v10 = views[10], v11 = {views[11].p, v5.ld}, v12 = {views[12].p, v5.ld}, v13 = {views[13].p, v5.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_candidate_preactivation_invariant = at.read(v0);
@@ -1128,7 +1128,7 @@ template <class T> constexpr Plan<T> double_backward_inputs = {
     "gru_update_before_double_backward_inputs", R"({"axes": ["H", "I"], "arguments": [["saved", "saved", ["H"]], ["d_h_new_carried", "sequence", ["H"]], ["d_h_new_output", "sequence", ["H"]], ["weight_ih", "matrix", ["H", "I"]], ["weight_hh", "matrix", ["H", "H"]], ["dd_h_prev", "sequence", ["H"]], ["dd_reset_preactivation", "sequence", ["H"]], ["dd_d_h_new_output", "sequence", ["H"]], ["dd_update_preactivation", "sequence", ["H"]], ["dd_candidate_preactivation", "sequence", ["H"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["dd_d_x", "sequence", ["I"]], ["dd_d_h_prev_carried", "initial", ["H"]], ["dd_d_h_new_carried_last", "last", ["H"]], ["dd_weight_ih", "d_matrix", ["H", "I"]], ["dd_weight_hh", "d_matrix", ["H", "H"]]], "saved": 3, "optional": []})", false,
     double_backward_inputs_sequences, {}, double_backward_inputs_record, double_backward_inputs_step, double_backward_inputs_carried, {}, double_backward_inputs_matrices, double_backward_inputs_copies, double_backward_inputs_before<T>, double_backward_inputs_inside<T>, {}, double_backward_inputs_outers, {}};
 
-template <class T> void double_backward_end_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_end_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v5.ld}, v8 = {views[8].p, v5.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_h_new_carried = at.read(v0);
@@ -1159,7 +1159,7 @@ constexpr Run double_backward_end_inside_1_runs_0[] = {{{Place::record, 2}, 1, 0
 
 constexpr Group double_backward_end_inside_1_groups[] = {{0, 1, double_backward_end_inside_1_runs_0}};
 
-template <class T> void double_backward_end_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_end_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = views[3], v4 = {views[4].p, v0.ld}, v5 = views[5], v6 = {views[6].p, v0.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto h_prev = at.read(v0);
@@ -1186,7 +1186,7 @@ constexpr Run double_backward_end_inside_2_runs_0[] = {{{Place::record, 0}, 2, 0
 
 constexpr Group double_backward_end_inside_2_groups[] = {{1, 1, double_backward_end_inside_2_runs_0}};
 
-template <class T> void double_backward_end_inside_2(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_end_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v2.ld}, v5 = {views[5].p, v2.ld}, v6 = views[6];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_h_new = at.read(v0);
@@ -1217,7 +1217,7 @@ constexpr Run double_backward_end_after_0_runs_0[] = {{{Place::record, 0}, 3, 0,
 
 constexpr Group double_backward_end_after_0_groups[] = {{2, 1, double_backward_end_after_0_runs_0}};
 
-template <class T> void double_backward_end_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_end_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_x = at.read(v0);
@@ -1286,7 +1286,7 @@ constexpr Run double_backward_all_before_0_runs_0[] = {{{Place::record, 16}, 1, 
 
 constexpr Group double_backward_all_before_0_groups[] = {{0, 2, double_backward_all_before_0_runs_0}};
 
-template <class T> void double_backward_all_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = views[6], v7 = {views[7].p, v6.ld}, v8 = {views[8].p, v0.ld}, v9 = {views[9].p, v0.ld}, v10 = {views[10].p, v0.ld}, v11 = {views[11].p, v0.ld}, v12 = {views[12].p, v0.ld}, v13 = {views[13].p, v0.ld}, v14 = {views[14].p, v0.ld}, v15 = {views[15].p, v0.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto h_prev = at.read(v0);
@@ -1336,7 +1336,7 @@ constexpr Run double_backward_all_before_1_runs_1[] = {{{Place::record, 5}, 1, 0
 
 constexpr Group double_backward_all_before_1_groups[] = {{1, 2, double_backward_all_before_1_runs_0}, {2, 1, double_backward_all_before_1_runs_1}};
 
-template <class T> void double_backward_all_before_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v2.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v2.ld}, v9 = {views[9].p, v2.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_reset_state = at.read(v0);
@@ -1365,7 +1365,7 @@ constexpr Run double_backward_all_before_2_runs_0[] = {{{Place::record, 0}, 2, 0
 
 constexpr Group double_backward_all_before_2_groups[] = {{3, 1, double_backward_all_before_2_runs_0}};
 
-template <class T> void double_backward_all_before_2(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_before_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_h_prev_through_weights = at.read(v0);
@@ -1382,7 +1382,7 @@ template <class T> constexpr Stage<T> double_backward_all_before[] = {
     {0, false, double_backward_all_before_1_groups, double_backward_all_before_1_reads, double_backward_all_before_1_writes, double_backward_all_before_1<T>},
     {0, false, double_backward_all_before_2_groups, double_backward_all_before_2_reads, double_backward_all_before_2_writes, double_backward_all_before_2<T>}};
 
-template <class T> void double_backward_all_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_h_prev_carried = at.read(v0);
@@ -1401,7 +1401,7 @@ constexpr Run double_backward_all_inside_1_runs_0[] = {{{Place::record, 3}, 1, 0
 
 constexpr Group double_backward_all_inside_1_groups[] = {{4, 2, double_backward_all_inside_1_runs_0}};
 
-template <class T> void double_backward_all_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v2.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v1.ld}, v12 = {views[12].p, v1.ld}, v13 = {views[13].p, v1.ld}, v14 = {views[14].p, v1.ld}, v15 = {views[15].p, v1.ld}, v16 = views[16], v17 = {views[17].p, v5.ld}, v18 = {views[18].p, v16.ld}, v19 = {views[19].p, v5.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_b_r = at.read(v0);
@@ -1447,7 +1447,7 @@ constexpr Run double_backward_all_inside_2_runs_0[] = {{{Place::record, 4}, 1, 0
 
 constexpr Group double_backward_all_inside_2_groups[] = {{5, 1, double_backward_all_inside_2_runs_0}};
 
-template <class T> void double_backward_all_inside_2(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v6.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v5.ld}, v11 = views[11], v12 = {views[12].p, v6.ld}, v13 = {views[13].p, v6.ld}, v14 = {views[14].p, v6.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_b_n = at.read(v0);
@@ -1491,7 +1491,7 @@ constexpr Run double_backward_all_after_0_runs_0[] = {{{Place::record, 0}, 3, 0,
 
 constexpr Group double_backward_all_after_0_groups[] = {{6, 1, double_backward_all_after_0_runs_0}};
 
-template <class T> void double_backward_all_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_x = at.read(v0);

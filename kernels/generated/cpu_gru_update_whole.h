@@ -12,7 +12,7 @@ constexpr Run forward_before_0_runs_0[] = {{{Place::sequence, 0}, 1, 1, false, f
 
 constexpr Group forward_before_0_groups[] = {{0, 3, forward_before_0_runs_0}};
 
-template <class T> void forward_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
@@ -37,7 +37,7 @@ constexpr Run forward_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, f
 
 constexpr Group forward_inside_0_groups[] = {{1, 3, forward_inside_0_runs_0}};
 
-template <class T> void forward_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v2.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = views[11];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
@@ -100,7 +100,7 @@ constexpr Run backward_before_0_runs_1[] = {{{Place::record, 11}, 1, 0, false, b
 
 constexpr Group backward_before_0_groups[] = {{0, 3, backward_before_0_runs_0}, {1, 3, backward_before_0_runs_1}};
 
-template <class T> void backward_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld}, v6 = views[6], v7 = {views[7].p, v6.ld}, v8 = {views[8].p, v6.ld}, v9 = {views[9].p, v6.ld}, v10 = {views[10].p, v6.ld}, v11 = {views[11].p, v6.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
@@ -125,7 +125,7 @@ constexpr Value backward_before_0_writes[] = {{Place::record, 4}, {Place::record
 template <class T> constexpr Stage<T> backward_before[] = {
     {0, false, backward_before_0_groups, backward_before_0_reads, backward_before_0_writes, backward_before_0<T>}};
 
-template <class T> void backward_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v3.ld}, v7 = {views[7].p, v3.ld}, v8 = {views[8].p, v2.ld}, v9 = {views[9].p, v3.ld}, v10 = {views[10].p, v3.ld}, v11 = {views[11].p, v3.ld}, v12 = views[12], v13 = {views[13].p, v12.ld}, v14 = {views[14].p, v3.ld}, v15 = {views[15].p, v3.ld}, v16 = {views[16].p, v3.ld}, v17 = {views[17].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
@@ -175,7 +175,7 @@ constexpr Run backward_inside_1_runs_0[] = {{{Place::record, 1}, 2, 0, true, bac
 
 constexpr Group backward_inside_1_groups[] = {{2, 1, backward_inside_1_runs_0}};
 
-template <class T> void backward_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = views[3];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
@@ -200,7 +200,7 @@ constexpr Run backward_after_0_runs_0[] = {{{Place::record, 1}, 3, 0, true, back
 
 constexpr Group backward_after_0_groups[] = {{3, 1, backward_after_0_runs_0}};
 
-template <class T> void backward_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
@@ -287,7 +287,7 @@ constexpr Run tangent_before_0_runs_3[] = {{{Place::sequence, 0}, 1, 1, false, t
 
 constexpr Group tangent_before_0_groups[] = {{0, 3, tangent_before_0_runs_0}, {1, 4, tangent_before_0_runs_1}, {2, 2, tangent_before_0_runs_2}, {3, 3, tangent_before_0_runs_3}};
 
-template <class T> void tangent_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void tangent_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld}, v6 = {views[6].p, v3.ld}, v7 = views[7], v8 = {views[8].p, v7.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = {views[11].p, v9.ld}, v12 = views[12], v13 = {views[13].p, v12.ld}, v14 = {views[14].p, v12.ld}, v15 = {views[15].p, v12.ld}, v16 = {views[16].p, v12.ld}, v17 = {views[17].p, v12.ld}, v18 = {views[18].p, v12.ld}, v19 = {views[19].p, v12.ld}, v20 = {views[20].p, v12.ld}, v21 = {views[21].p, v12.ld}, v22 = {views[22].p, v12.ld}, v23 = {views[23].p, v12.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
@@ -330,7 +330,7 @@ constexpr Run tangent_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, t
 
 constexpr Group tangent_inside_0_groups[] = {{4, 3, tangent_inside_0_runs_0}};
 
-template <class T> void tangent_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void tangent_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v1.ld}, v10 = views[10], v11 = {views[11].p, v0.ld}, v12 = {views[12].p, v1.ld}, v13 = {views[13].p, v1.ld}, v14 = {views[14].p, v10.ld}, v15 = {views[15].p, v0.ld}, v16 = {views[16].p, v1.ld}, v17 = {views[17].p, v1.ld}, v18 = {views[18].p, v10.ld}, v19 = {views[19].p, v0.ld}, v20 = {views[20].p, v1.ld}, v21 = {views[21].p, v1.ld}, v22 = views[22], v23 = {views[23].p, v22.ld}, v24 = views[24];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
@@ -417,7 +417,7 @@ constexpr Run forward_saving_before_0_runs_0[] = {{{Place::sequence, 1}, 1, 1, f
 
 constexpr Group forward_saving_before_0_groups[] = {{0, 3, forward_saving_before_0_runs_0}};
 
-template <class T> void forward_saving_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_saving_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld}, v6 = views[6];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
@@ -443,7 +443,7 @@ constexpr Run forward_saving_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, f
 
 constexpr Group forward_saving_inside_0_groups[] = {{1, 3, forward_saving_inside_0_runs_0}};
 
-template <class T> void forward_saving_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void forward_saving_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v2.ld}, v9 = views[9], v10 = views[10], v11 = {views[11].p, v10.ld}, v12 = {views[12].p, v10.ld}, v13 = {views[13].p, v10.ld}, v14 = {views[14].p, v9.ld}, v15 = {views[15].p, v10.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
@@ -501,7 +501,7 @@ template <class T> constexpr Plan<T> forward_saving = {
     "gru_update_whole_forward_saving", R"({"axes": ["H", "I"], "arguments": [["saved", "saved", ["H"]], ["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_prev", "initial", ["H"]], ["h_new_last", "last", ["H"]]], "saved": 5, "optional": []})", false,
     forward_saving_sequences, {}, forward_saving_record, {}, forward_saving_carried, forward_saving_parameters, forward_saving_matrices, {}, forward_saving_before<T>, forward_saving_inside<T>, {}, {}, {}};
 
-template <class T> void backward_saved_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_saved_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v1.ld}, v9 = views[9], v10 = {views[10].p, v5.ld}, v11 = {views[11].p, v5.ld}, v12 = {views[12].p, v5.ld}, v13 = {views[13].p, v5.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
@@ -543,7 +543,7 @@ constexpr Run backward_saved_inside_1_runs_0[] = {{{Place::record, 1}, 2, 0, tru
 
 constexpr Group backward_saved_inside_1_groups[] = {{0, 1, backward_saved_inside_1_runs_0}};
 
-template <class T> void backward_saved_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_saved_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
@@ -569,7 +569,7 @@ constexpr Run backward_saved_after_0_runs_0[] = {{{Place::record, 1}, 3, 0, true
 
 constexpr Group backward_saved_after_0_groups[] = {{1, 1, backward_saved_after_0_runs_0}};
 
-template <class T> void backward_saved_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_saved_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
@@ -632,7 +632,7 @@ template <class T> constexpr Plan<T> backward_saved = {
     "gru_update_whole_backward_saved", R"({"axes": ["H", "I"], "arguments": [["d_h_new_output", "sequence", ["H"]], ["saved", "saved", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["d_x", "sequence", ["I"]], ["weight_ih", "matrix", ["H", "I"]], ["x", "sequence", ["I"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["d_h_new_carried", "initial", ["H"]], ["d_h_prev_last", "last", ["H"]], ["d_weight_ih", "d_matrix", ["H", "I"]], ["d_weight_hh", "d_matrix", ["H", "H"]], ["d_bias_ih", "d_vector", ["H"]], ["d_bias_hh", "d_vector", ["H"]]], "saved": 5, "optional": ["d_x"]})", true,
     backward_saved_sequences, {}, backward_saved_record, backward_saved_step, backward_saved_carried, backward_saved_parameters, backward_saved_matrices, backward_saved_copies, {}, backward_saved_inside<T>, backward_saved_after<T>, backward_saved_outers, backward_saved_sums};
 
-template <class T> void backward_recording_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_recording_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v1.ld}, v9 = views[9], v10 = {views[10].p, v5.ld}, v11 = {views[11].p, v5.ld}, v12 = {views[12].p, v5.ld}, v13 = {views[13].p, v5.ld}, v14 = {views[14].p, v1.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
@@ -676,7 +676,7 @@ constexpr Run backward_recording_inside_1_runs_0[] = {{{Place::record, 1}, 2, 0,
 
 constexpr Group backward_recording_inside_1_groups[] = {{0, 1, backward_recording_inside_1_runs_0}};
 
-template <class T> void backward_recording_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_recording_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
@@ -702,7 +702,7 @@ constexpr Run backward_recording_after_0_runs_0[] = {{{Place::record, 1}, 3, 0, 
 
 constexpr Group backward_recording_after_0_groups[] = {{1, 1, backward_recording_after_0_runs_0}};
 
-template <class T> void backward_recording_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void backward_recording_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
@@ -771,7 +771,7 @@ constexpr Run double_backward_inputs_before_0_runs_0[] = {{{Place::record, 10}, 
 
 constexpr Group double_backward_inputs_before_0_groups[] = {{0, 3, double_backward_inputs_before_0_runs_0}};
 
-template <class T> void double_backward_inputs_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_inputs_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_reset_preactivation_invariant = at.read(v0);
@@ -790,7 +790,7 @@ constexpr Value double_backward_inputs_before_0_writes[] = {{Place::record, 1}, 
 template <class T> constexpr Stage<T> double_backward_inputs_before[] = {
     {0, false, double_backward_inputs_before_0_groups, double_backward_inputs_before_0_reads, double_backward_inputs_before_0_writes, double_backward_inputs_before_0<T>}};
 
-template <class T> void double_backward_inputs_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_inputs_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = views[6], v7 = views[7], v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v6.ld}, v11 = views[11], v12 = {views[12].p, v11.ld}, v13 = {views[13].p, v11.ld}, v14 = {views[14].p, v6.ld}, v15 = {views[15].p, v6.ld}, v16 = {views[16].p, v11.ld}, v17 = {views[17].p, v11.ld}, v18 = {views[18].p, v6.ld}, v19 = {views[19].p, v11.ld}, v20 = {views[20].p, v11.ld}, v21 = {views[21].p, v11.ld}, v22 = {views[22].p, v6.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_h_prev_carried = at.read(v0);
@@ -846,7 +846,7 @@ constexpr Run double_backward_inputs_inside_1_runs_0[] = {{{Place::record, 0}, 1
 
 constexpr Group double_backward_inputs_inside_1_groups[] = {{1, 3, double_backward_inputs_inside_1_runs_0}};
 
-template <class T> void double_backward_inputs_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_inputs_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v2.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v0.ld}, v10 = views[10], v11 = {views[11].p, v2.ld}, v12 = {views[12].p, v0.ld}, v13 = {views[13].p, v10.ld}, v14 = {views[14].p, v2.ld}, v15 = {views[15].p, v2.ld}, v16 = {views[16].p, v10.ld}, v17 = {views[17].p, v2.ld}, v18 = {views[18].p, v10.ld}, v19 = {views[19].p, v0.ld}, v20 = views[20], v21 = {views[21].p, v10.ld}, v22 = {views[22].p, v10.ld}, v23 = {views[23].p, v10.ld}, v24 = {views[24].p, v10.ld}, v25 = {views[25].p, v10.ld}, v26 = {views[26].p, v10.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_update_preactivation_invariant = at.read(v0);
@@ -947,7 +947,7 @@ template <class T> constexpr Plan<T> double_backward_inputs = {
     "gru_update_whole_double_backward_inputs", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["d_h_new_carried", "sequence", ["H"]], ["d_h_new_output", "sequence", ["H"]], ["saved", "saved", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["dd_h_prev", "sequence", ["H"]], ["dd_d_h_new_output", "sequence", ["H"]], ["dd_reset_preactivation", "sequence", ["H"]], ["dd_update_preactivation", "sequence", ["H"]], ["dd_candidate_preactivation", "sequence", ["H"]], ["dd_candidate_from_x", "sequence", ["H"]], ["dd_candidate_from_h", "sequence", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["dd_d_x", "sequence", ["I"]], ["dd_d_h_prev_carried", "initial", ["H"]], ["dd_d_h_new_carried_last", "last", ["H"]], ["dd_weight_ih", "d_matrix", ["H", "I"]], ["dd_weight_hh", "d_matrix", ["H", "H"]], ["dd_bias_ih", "d_vector", ["H"]], ["dd_bias_hh", "d_vector", ["H"]]], "saved": 5, "optional": []})", false,
     double_backward_inputs_sequences, {}, double_backward_inputs_record, double_backward_inputs_step, double_backward_inputs_carried, double_backward_inputs_parameters, double_backward_inputs_matrices, double_backward_inputs_copies, double_backward_inputs_before<T>, double_backward_inputs_inside<T>, {}, double_backward_inputs_outers, double_backward_inputs_sums};
 
-template <class T> void double_backward_end_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_end_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v1.ld}, v8 = views[8], v9 = views[9], v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v1.ld}, v12 = {views[12].p, v1.ld}, v13 = views[13], v14 = {views[14].p, v8.ld}, v15 = {views[15].p, v8.ld}, v16 = {views[16].p, v8.ld}, v17 = {views[17].p, v8.ld}, v18 = {views[18].p, v8.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_h_new_carried = at.read(v0);
@@ -997,7 +997,7 @@ constexpr Run double_backward_end_inside_1_runs_0[] = {{{Place::record, 1}, 2, 0
 
 constexpr Group double_backward_end_inside_1_groups[] = {{0, 1, double_backward_end_inside_1_runs_0}};
 
-template <class T> void double_backward_end_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_end_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v2.ld}, v4 = views[4];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_h_new = at.read(v0);
@@ -1024,7 +1024,7 @@ constexpr Run double_backward_end_after_0_runs_0[] = {{{Place::record, 1}, 3, 0,
 
 constexpr Group double_backward_end_after_0_groups[] = {{1, 1, double_backward_end_after_0_runs_0}};
 
-template <class T> void double_backward_end_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_end_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_x = at.read(v0);
@@ -1107,7 +1107,7 @@ constexpr Run double_backward_all_before_0_runs_2[] = {{{Place::record, 19}, 1, 
 
 constexpr Group double_backward_all_before_0_groups[] = {{0, 2, double_backward_all_before_0_runs_0}, {1, 1, double_backward_all_before_0_runs_1}, {2, 1, double_backward_all_before_0_runs_2}};
 
-template <class T> void double_backward_all_before_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v0.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v0.ld}, v8 = {views[8].p, v0.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = views[11], v12 = views[12], v13 = {views[13].p, v5.ld}, v14 = {views[14].p, v5.ld}, v15 = {views[15].p, v5.ld}, v16 = {views[16].p, v5.ld}, v17 = {views[17].p, v5.ld}, v18 = {views[18].p, v5.ld}, v19 = {views[19].p, v5.ld}, v20 = {views[20].p, v5.ld}, v21 = {views[21].p, v5.ld}, v22 = {views[22].p, v5.ld}, v23 = {views[23].p, v5.ld}, v24 = {views[24].p, v5.ld}, v25 = {views[25].p, v5.ld}, v26 = {views[26].p, v5.ld}, v27 = {views[27].p, v5.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
@@ -1168,7 +1168,7 @@ constexpr Run double_backward_all_before_1_runs_0[] = {{{Place::record, 0}, 2, 0
 
 constexpr Group double_backward_all_before_1_groups[] = {{3, 1, double_backward_all_before_1_runs_0}};
 
-template <class T> void double_backward_all_before_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_h_prev_through_weights = at.read(v0);
@@ -1184,7 +1184,7 @@ template <class T> constexpr Stage<T> double_backward_all_before[] = {
     {0, false, double_backward_all_before_0_groups, double_backward_all_before_0_reads, double_backward_all_before_0_writes, double_backward_all_before_0<T>},
     {0, false, double_backward_all_before_1_groups, double_backward_all_before_1_reads, double_backward_all_before_1_writes, double_backward_all_before_1<T>}};
 
-template <class T> void double_backward_all_inside_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_h_prev_carried = at.read(v0);
@@ -1206,7 +1206,7 @@ constexpr Run double_backward_all_inside_1_runs_0[] = {{{Place::record, 3}, 1, 0
 
 constexpr Group double_backward_all_inside_1_groups[] = {{4, 3, double_backward_all_inside_1_runs_0}};
 
-template <class T> void double_backward_all_inside_1(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v0.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v0.ld}, v12 = {views[12].p, v1.ld}, v13 = {views[13].p, v2.ld}, v14 = {views[14].p, v1.ld}, v15 = views[15], v16 = {views[16].p, v1.ld}, v17 = {views[17].p, v1.ld}, v18 = {views[18].p, v15.ld}, v19 = {views[19].p, v1.ld}, v20 = {views[20].p, v1.ld}, v21 = {views[21].p, v15.ld}, v22 = {views[22].p, v1.ld}, v23 = {views[23].p, v15.ld}, v24 = {views[24].p, v1.ld}, v25 = views[25], v26 = {views[26].p, v15.ld}, v27 = {views[27].p, v15.ld}, v28 = {views[28].p, v15.ld}, v29 = {views[29].p, v15.ld}, v30 = {views[30].p, v15.ld}, v31 = {views[31].p, v15.ld};
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_d_b_z = at.read(v0);
@@ -1278,7 +1278,7 @@ constexpr Run double_backward_all_after_0_runs_0[] = {{{Place::record, 0}, 3, 0,
 
 constexpr Group double_backward_all_after_0_groups[] = {{5, 1, double_backward_all_after_0_runs_0}};
 
-template <class T> void double_backward_all_after_0(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
   each_block<T>(rows, columns, [=](const auto& at) {
     const auto dd_x = at.read(v0);

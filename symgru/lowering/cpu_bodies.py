@@ -76,7 +76,7 @@ def body(name: str, tables: Tables, stage: Stage) -> Body:
         lines += [*reading.before(each.reads), f"at.write(v{number}, {each.value});"]
     places = (*reading.places, *(each.place for each in written))
     source = [
-        f"template <class T> void {name}(const View<T>* views, int rows, int columns) {{",
+        f"template <class T> [[gnu::flatten]] void {name}(const View<T>* views, int rows, int columns) {{",
         f"  const View<T> {', '.join(_views(stage, places))};",
         "  each_block<T>(rows, columns, [=](const auto& at) {",
         *(f"    {line}" for line in lines),
