@@ -158,7 +158,9 @@ def test_compile_without_a_graph_break(kwargs, backend):
     assert torch.equal(loss, expected)
     gradients = torch.autograd.grad(loss, list(module.parameters()))
     for ours, theirs in zip(gradients, torch.autograd.grad(expected, list(module.parameters())), strict=True):
-        assert torch.equal(ours, theirs)
+        # the operator turns the sequence round, the cpu backend runs against time: sums in another order
+        turned = backend == "cpu" and kwargs.get("bidirectional", False)
+        assert (ours - theirs).abs().max() <= 1e-14 if turned else torch.equal(ours, theirs)
 
 
 def test_the_time_loop_is_one_node_of_a_compiled_graph():
