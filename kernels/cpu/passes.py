@@ -71,9 +71,7 @@ class Steps:
 @lru_cache(maxsize=256)
 def dense(steps: int, batch: int) -> Steps:
     """Every step has the same rows."""
-    numbers = (ctypes.c_int64 * (steps + 1))(*range(0, steps * batch + 1, batch)) if batch else None
-    if numbers is None:
-        numbers = (ctypes.c_int64 * (steps + 1))()
+    numbers = (ctypes.c_int64 * (steps + 1))(*(t * batch for t in range(steps + 1)))
     return Steps(steps, batch, steps * batch, ctypes.addressof(numbers), numbers)
 
 

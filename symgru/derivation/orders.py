@@ -165,7 +165,7 @@ class _Derivative:
     def _recorded(self, stage: Stage) -> Stage:
         """The stage with what it carries among its outputs."""
         step, writes = stage.loop.step, dict(stage.writes)
-        copies = [Pointwise(_trajectory(entering), entering) for entering, _ in stage.loop.carry]
+        copies = [Pointwise(trajectory(entering), entering) for entering, _ in stage.loop.carry]
         for copy in copies:
             if copy.target not in writes:
                 writes[copy.target] = self.fresh(copy.target)
@@ -191,7 +191,7 @@ class _Derivative:
     def primal(self, stage: Stage, symbol: sp.Symbol) -> Terms:
         """Where a derivative of the stage finds what an input of its step was at every step."""
         if symbol in stage.loop.carried:
-            return (stage.writes[_trajectory(symbol)],)
+            return (stage.writes[trajectory(symbol)],)
         return stage.reads[symbol]
 
 
@@ -321,7 +321,8 @@ def _new_prefix(pipeline: Pipeline, candidates: Iterable[str]) -> str:
     return next(prefix for prefix in candidates if not any(name.startswith(prefix) for name in names))
 
 
-def _trajectory(entering: sp.Symbol) -> sp.Symbol:
+def trajectory(entering: sp.Symbol) -> sp.Symbol:
+    """The sequence of what entered each step."""
     return _symbol(f"{entering}_trajectory")
 
 

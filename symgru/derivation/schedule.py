@@ -77,8 +77,8 @@ def schedule(loop: Loop) -> Schedule:
 
 def _scheduled(loop: Loop, foldable: Foldable) -> Schedule:
     program = _fold(loop, foldable)
-    varying = _dependents(program, loop.carried)
-    needed = _ancestors(program, (leaving for _, leaving in loop.carry))
+    varying = dependents(program, loop.carried)
+    needed = ancestors(program, (leaving for _, leaving in loop.carry))
     before = [s for s in program if s.target not in varying]
     inside = [s for s in program if s.target in varying & needed]
     after = [s for s in program if s.target in varying - needed]
@@ -99,7 +99,8 @@ def _reads(statements: Iterable[Statement]) -> set[sp.Symbol]:
     return {symbol for statement in statements for symbol in statement.reads}
 
 
-def _dependents(program: Program, sources: Iterable[sp.Symbol]) -> set[sp.Symbol]:
+def dependents(program: Program, sources: Iterable[sp.Symbol]) -> set[sp.Symbol]:
+    """What a program computes from some of its inputs."""
     reached = set(sources)
     for statement in program:
         if statement.reads & reached:
@@ -107,7 +108,8 @@ def _dependents(program: Program, sources: Iterable[sp.Symbol]) -> set[sp.Symbol
     return reached - set(sources)
 
 
-def _ancestors(program: Program, targets: Iterable[sp.Symbol]) -> set[sp.Symbol]:
+def ancestors(program: Program, targets: Iterable[sp.Symbol]) -> set[sp.Symbol]:
+    """The targets and all that they are computed from."""
     needed = set(targets)
     for statement in reversed(program.statements):
         if statement.target in needed:
@@ -160,7 +162,10 @@ def _fold(loop: Loop, foldable: Foldable) -> Program:
     written_out: dict[sp.Expr, sp.Expr] = {}
     statements: list[Statement] = []
     for statement in loop.step:
-        for part in _split(statement, varying, written_out):
+        parts = split(statement, varying)
+        if len(parts) > 1 and isinstance(parts[-1], Pointwise):
+            written_out[statement.target] = parts[-1].expression
+        for part in parts:
             if isinstance(part, Pointwise):
                 part = _collected(part, written_out, varying)
             if part.reads & varying:
@@ -172,10 +177,8 @@ def _fold(loop: Loop, foldable: Foldable) -> Program:
     return program.without_dead_statements()
 
 
-def _split(
-    statement: Statement, varying: Set[sp.Symbol], written_out: dict[sp.Expr, sp.Expr]
-) -> Iterable[Statement]:
-    """A contraction with loop-invariant and loop-dependent terms as two, and their sum."""
+def split(statement: Statement, varying: Set[sp.Symbol]) -> list[Statement]:
+    """A contraction with loop-invariant and loop-dependent terms as two, and their sum; others as they are."""
     if not isinstance(statement, Contract):
         return [statement]
     fixed = tuple(term for term in statement.terms if term.vector not in varying)
@@ -183,7 +186,6 @@ def _split(
     if not fixed or not moving:
         return [statement]
     first, second = (sp.Symbol(f"{statement.target}_{kind}", real=True) for kind in ("invariant", "varying"))
-    written_out[statement.target] = first + second
     return [Contract(first, fixed), Contract(second, moving), Pointwise(statement.target, first + second)]
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from symgru.derivation.loop import Loop
-from symgru.derivation.orders import Pipeline, Stage, pullback
+from symgru.derivation.orders import Pipeline, Stage, pullback, trajectory
 from symgru.derivation.saving import Saved, given, saving
 from symgru.equations import Cell, Pointwise, Program
 
@@ -60,7 +60,7 @@ def double_backward_from(cell: Cell, outer: Iterable[str] | None = None) -> Doub
     keeping = Stage(kept.forward, ahead.reads, {s: s for s in kept.forward.step.outputs}, {})
     later = (_with_kept(s, kept.forward, names) for s in (_whole(back, every.stages[1]), *rest))
     stages = (_whole(ahead, keeping), *later)
-    states = {_trajectory(entering): (entering, leaving) for entering, leaving in kept.forward.carry}
+    states = {trajectory(entering): (entering, leaving) for entering, leaving in kept.forward.carry}
     return DoubleBackward(replace(second, stages=stages), kept.saved, states)
 
 
@@ -114,10 +114,6 @@ def _with_kept(stage: Stage, ahead: Loop, kept: list[sp.Symbol]) -> Stage:
 def _read(stage: Stage, loop: Loop) -> Stage:
     reads = {s: stage.reads.get(s, (s,)) for s in loop.step.inputs}
     return replace(stage, loop=loop, reads=reads)
-
-
-def _trajectory(entering: sp.Symbol) -> sp.Symbol:
-    return _symbol(f"{entering}_trajectory")
 
 
 def _symbol(name: str) -> sp.Symbol:

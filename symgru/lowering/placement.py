@@ -13,7 +13,7 @@ by unit:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, permutations
 
@@ -21,6 +21,7 @@ import sympy as sp
 
 from symgru.derivation import Loop
 from symgru.derivation.saving import Saved
+from symgru.derivation.schedule import ancestors, dependents, split
 from symgru.derivation.simplify import cheapest
 from symgru.equations import Contract, Mean, Outer, Pointwise, Product, Program, Statement, Sum, choices
 from symgru.lowering.layout import Layout
@@ -127,7 +128,7 @@ def _cheap(loop: Loop, saved: Sequence[Saved]) -> Loop:
     varying = set(loop.carried)
     statements: list[Statement] = []
     for statement in step:
-        parts = _split(statement, varying)
+        parts = split(statement, varying)
         statements += parts
         for part in parts:
             if part.reads & varying:
@@ -139,17 +140,6 @@ def _cheap(loop: Loop, saved: Sequence[Saved]) -> Loop:
     program = Program(step.inputs, cheap, step.outputs).without_dead_statements()
     inputs = {s: shape for s, shape in step.inputs.items() if s in program.inputs or s in loop.carried}
     return replace(loop, step=Program(inputs, program.statements, program.outputs))
-
-
-def _split(statement: Statement, varying: set[sp.Symbol]) -> list[Statement]:
-    if not isinstance(statement, Contract):
-        return [statement]
-    fixed = tuple(term for term in statement.terms if term.vector not in varying)
-    moving = tuple(term for term in statement.terms if term.vector in varying)
-    if not fixed or not moving:
-        return [statement]
-    first, second = (sp.Symbol(f"{statement.target}_{kind}", real=True) for kind in ("invariant", "varying"))
-    return [Contract(first, fixed), Contract(second, moving), Pointwise(statement.target, first + second)]
 
 
 def _masks(step: Program) -> tuple[sp.Symbol, ...]:
@@ -173,28 +163,14 @@ class _Placing:
         missing = self.leaving - {s.target for s in self.step}
         if missing:
             raise LoweringError(f"the C++ passes have no carried value that is an input: {missing}")
-        self.varying = self._dependents()
+        self.varying = dependents(self.step, self.loop.carried)
         self.phase = self._phases()
         self.level = self._levels()
 
     # --- when
 
-    def _dependents(self) -> set[sp.Symbol]:
-        reached = set(self.loop.carried)
-        for statement in self.step:
-            if statement.reads & reached:
-                reached.add(statement.target)
-        return reached - self.loop.carried
-
-    def _ancestors(self, targets: Iterable[sp.Symbol]) -> set[sp.Symbol]:
-        needed = set(targets)
-        for statement in reversed(self.step.statements):
-            if statement.target in needed:
-                needed |= statement.reads
-        return needed
-
     def _phases(self) -> dict[sp.Symbol, str]:
-        needed = self._ancestors(self.leaving)
+        needed = ancestors(self.step, self.leaving)
         products = [s for s in self.step if isinstance(s, Contract)]
         after = {s.target for s in products if s.target in self.varying - needed}
         while True:
@@ -210,7 +186,7 @@ class _Placing:
                 break
         before = {s.target for s in products if s.target not in after and s.target not in self.varying}
         operands = {t.vector for s in products if s.target in before for t in s.terms}
-        before |= self._ancestors(operands) & {s.target for s in self.step}
+        before |= ancestors(self.step, operands) & {s.target for s in self.step}
         return {
             s.target: "after" if s.target in after else "before" if s.target in before else "inside"
             for s in self.step

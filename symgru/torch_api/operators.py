@@ -5,15 +5,25 @@ tracer would unroll its time loop; as an operator the layer is one node of the g
 is chosen when the operator runs.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from symgru.torch_api.backends import resolve
+from symgru.torch_api.backends import on_cpu, resolve
 from symgru.torch_api.cpu_layer import merged_backward, merged_forward
 from symgru.torch_api.layer import NAMES, layer_backward, layer_forward
 from symgru.torch_api.options import Options
+
+
+def _resolved(options: Options, x: Tensor, weight_hh: Tensor, valid: Tensor | None) -> Options:
+    """The options with the backend that runs: in C++ what it can do without a mask or a change of dtype."""
+    in_cpp = x.is_cpu and valid is None and x.numel() > 0 and x.dtype in (torch.float32, torch.float64)
+    if in_cpp and on_cpu(options, x.dtype):
+        return replace(options, backend="cpu")
+    options = resolve(options, x, weight_hh, traceable=True)
+    return replace(options, backend="torch") if options.backend == "cpu" else options
 
 
 @torch.library.custom_op("symgru::layer", mutates_args=())
@@ -31,7 +41,7 @@ def layer(
     precision: str,
 ) -> tuple[Tensor, Tensor]:
     """States [T, B, H] and last state [B, H]; arguments as in `symgru.torch_api.layer`."""
-    options = resolve(Options(polarity, reset, backend, precision), x, weight_hh, traceable=valid is not None)
+    options = _resolved(Options(polarity, reset, backend, precision), x, weight_hh, valid)
     inputs = (x, h0, weight_ih, weight_hh, bias, c_n, valid)
     return merged_forward(inputs, options) if options.backend == "cpu" else layer_forward(inputs, options)
 
@@ -54,7 +64,7 @@ def layer_vjp(
     precision: str,
 ) -> list[Tensor]:
     """Cotangents of x, h0, weight_ih, weight_hh, bias, and of c_n if there is one."""
-    options = resolve(Options(polarity, reset, backend, precision), x, weight_hh, traceable=valid is not None)
+    options = _resolved(Options(polarity, reset, backend, precision), x, weight_hh, valid)
     inputs = (x, h0, weight_ih, weight_hh, bias, c_n, valid)
     run = merged_backward if options.backend == "cpu" else layer_backward
     gradients = run(d_states, d_last, inputs, states, options)

@@ -70,8 +70,13 @@ class Stack:
         check_weights(weights, expected)
 
     def on_cpu(self, x: Tensor) -> bool:
-        """Whether the layers run in C++: in eager mode, outside of functional transforms, on a CPU."""
-        if not x.is_cpu or torch.compiler.is_compiling() or x.numel() == 0:
+        """Whether the layers run in C++: in eager mode, outside of functional transforms, on a CPU.
+
+        Tracers see only tensor operations, and the tensors of fake modes and the like have no memory.
+        """
+        if not x.is_cpu or type(x) not in (Tensor, torch.nn.Parameter) or x.numel() == 0:
+            return False
+        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             return False
         if torch._C._are_functorch_transforms_active():
             return False

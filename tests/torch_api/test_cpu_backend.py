@@ -10,6 +10,7 @@ import pytest
 import torch
 from symgru.kernels.cpu.errors import NoLibraryError
 from symgru.kernels.cpu.passes import plans
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call, vmap
 from torch.nn.utils.rnn import pack_sequence
 
@@ -257,3 +258,42 @@ def test_without_a_library_auto_says_so_once_and_goes_on(monkeypatch):
         symgru.GRU(3, 5, backend="cpu")(x)
     choosing.on_cpu.cache_clear()
     assert plans()
+
+
+def test_the_operator_obeys_a_mask():
+    ours, _, x = pair()
+    valid = torch.ones(4, 2, 1, dtype=torch.bool)
+    valid[2:, 1] = False
+    weights = (ours.weight_ih_l0, ours.weight_hh_l0, ours.bias_ih_l0, ours.bias_hh_l0[10:])
+    tensors = (x, torch.zeros(2, 5, dtype=torch.float64), *weights, valid)
+    results = [
+        torch.ops.symgru.layer(*tensors, "keep", "after", backend, "ieee") for backend in ("cpu", "torch")
+    ]
+    for found, expected in zip(*results, strict=True):
+        assert torch.equal(found, expected)
+    unmasked = torch.ops.symgru.layer(*tensors[:-1], None, "keep", "after", "cpu", "ieee")
+    assert not torch.equal(unmasked[1], results[0][1])
+
+
+def test_a_compiled_module_trains_in_half_precision():
+    ours, _, x = pair(dtype=torch.bfloat16)
+    compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
+    gradients = torch.autograd.grad(compiled(x)[0].float().square().sum(), list(ours.parameters()))
+    expected = torch.autograd.grad(ours(x)[0].float().square().sum(), list(ours.parameters()))
+    for found, right in zip(gradients, expected, strict=True):
+        assert (found - right).abs().max() <= 0.05 * right.abs().max()  # both round to 8 bits
+
+
+def test_tensors_without_memory():
+    with FakeTensorMode():
+        assert symgru.GRU(3, 5)(torch.randn(4, 2, 3))[0].shape == (4, 2, 5)
+
+
+def test_a_trace_holds_the_operations():
+    ours, _, x = pair()
+    ours.backend = "auto"
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, and warns of everything else too
+        traced = torch.jit.trace(ours, x.detach(), check_trace=False)
+    other = torch.randn_like(x)
+    assert (traced(other)[0] - ours(other)[0]).abs().max() < 1e-14
