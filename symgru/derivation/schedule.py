@@ -178,7 +178,7 @@ def _fold(loop: Loop, foldable: Foldable) -> Program:
 
 
 def split(statement: Statement, varying: Set[sp.Symbol]) -> list[Statement]:
-    """A contraction with loop-invariant and loop-dependent terms as two, and their sum; others as they are."""
+    """A contraction with loop-invariant and loop-dependent terms as two and their sum; others as they are."""
     if not isinstance(statement, Contract):
         return [statement]
     fixed = tuple(term for term in statement.terms if term.vector not in varying)
