@@ -21,8 +21,8 @@ template <class R, class F> R with_plan(int number, int type, R otherwise, const
                      : run(*all_plans<float>[number], bfloat());
 }
 
-template <class S, class T> int64_t packed_size(const Plan<T>& plan, const Call& call) {
-  return Panels<T, S>(plan, call.sizes).elements * int64_t(sizeof(T) / sizeof(S));
+template <class S, class T> int64_t packed_size(const Plan<T>& plan, const Setting& setting) {
+  return Panels<T, S>(plan, setting.sizes).elements * int64_t(sizeof(T) / sizeof(S));
 }
 
 template <class S, class T> void pack(const Plan<T>& plan, const Call& call, void* memory) {
@@ -30,6 +30,25 @@ template <class S, class T> void pack(const Plan<T>& plan, const Call& call, voi
   for (const auto& place : panels.places)
     for (int64_t tile = 0; tile < place.tiles; tile++)
       pack_tile<T, S>(plan, call, place, tile, static_cast<T*>(memory));
+}
+
+// Of the matrices of a call: type, place, sizes, and one element of every row, in another column each time. FNV-1a, a
+// number at a time; never 0.
+template <class S, class T> uint64_t fingerprint(const Plan<T>& plan, const Call& call) {
+  uint64_t hash = 1469598103934665603u;
+  const auto add = [&hash](uint64_t number) { hash = (hash ^ number) * 1099511628211u; };
+  for (const Matrix& matrix : plan.matrices) {
+    const int64_t rows = call.sizes[matrix.rows], columns = call.sizes[matrix.columns];
+    const S* from = static_cast<const S*>(call.arguments[matrix.source.argument]) + matrix.source.block * rows * columns;
+    for (uint64_t number : {uint64_t(sizeof(S)), reinterpret_cast<uint64_t>(from), uint64_t(rows), uint64_t(columns)})
+      add(number);
+    for (int64_t i = 0, j = 0; i < rows; i++, j = j + 1 < columns ? j + 1 : 0) {
+      uint64_t number = 0;
+      std::memcpy(&number, from + i * columns + j, sizeof(S));
+      add(number);
+    }
+  }
+  return hash ? hash : 1;
 }
 
 }  // namespace symgru
@@ -40,44 +59,35 @@ SYMGRU_EXPORT int symgru_plans() { return plans; }
 SYMGRU_EXPORT const char* symgru_name(int plan) { return all_plans<float>[plan]->name; }
 SYMGRU_EXPORT const char* symgru_signature(int plan) { return all_plans<float>[plan]->signature; }
 
-// Runs a pass. 0: done; 1: out of memory; 2: this plan does not take tensors of bfloat16.
-SYMGRU_EXPORT int symgru_run(int plan, int type, const Call* call) try {
+// Runs a pass. 0: done; 1: out of memory; 2: this plan does not take tensors of bfloat16; 3: the matrices do not have
+// the fingerprint, which is not looked at if it is 0.
+SYMGRU_EXPORT int symgru_run(int plan, int type, const Setting* setting, void* const* arguments, const void* panels,
+                             uint64_t expected) try {
+  const Call call{*setting, arguments, panels};
   return with_plan(plan, type, 2, [&](const auto& p, auto x) {
-    execute<decltype(x)>(p, *call);
+    if (expected && fingerprint<decltype(x)>(p, call) != expected) return 3;
+    execute<decltype(x)>(p, call);
     return 0;
   });
 } catch (const std::bad_alloc&) {
   return 1;
 }
 
-// The matrices of a plan, packed once for many calls: how many numbers of the type, and the packing. Read are the
-// sizes and the matrices among the arguments. -1: this plan does not take tensors of bfloat16.
-SYMGRU_EXPORT int64_t symgru_packed_size(int plan, int type, const Call* call) {
-  return with_plan(plan, type, int64_t(-1), [&](const auto& p, auto x) { return packed_size<decltype(x)>(p, *call); });
+// The matrices of a plan, packed once for many calls: how many numbers of the type, the packing, and what tells whether
+// they have changed since. Read are the sizes and the matrices among the arguments. -1: this plan does not take tensors
+// of bfloat16.
+SYMGRU_EXPORT int64_t symgru_packed_size(int plan, int type, const Setting* setting) {
+  return with_plan(plan, type, int64_t(-1),
+                   [&](const auto& p, auto x) { return packed_size<decltype(x)>(p, *setting); });
 }
-SYMGRU_EXPORT void symgru_pack(int plan, int type, const Call* call, void* memory) {
+SYMGRU_EXPORT void symgru_pack(int plan, int type, const Setting* setting, void* const* arguments, void* memory) {
   with_plan(plan, type, 0, [&](const auto& p, auto x) {
-    pack<decltype(x)>(p, *call, memory);
+    pack<decltype(x)>(p, {*setting, arguments, nullptr}, memory);
     return 0;
   });
 }
-
-// Of two matrices: where they lie, and one element of every row, in another column each time. FNV-1a, a number at a
-// time.
-SYMGRU_EXPORT uint64_t symgru_fingerprint(const char* left, int64_t left_rows, int64_t left_columns, const char* right,
-                                          int64_t right_rows, int64_t right_columns, int type) {
-  uint64_t hash = 1469598103934665603u;
-  const auto add = [&hash](uint64_t number) { hash = (hash ^ number) * 1099511628211u; };
-  const int64_t size = type == 0 ? 4 : type == 1 ? 8 : 2;
-  const auto sample = [&](const char* matrix, int64_t rows, int64_t columns) {
-    add(reinterpret_cast<uint64_t>(matrix));
-    for (int64_t i = 0, j = 0; i < rows; i++, j = j + 1 < columns ? j + 1 : 0) {
-      uint64_t number = 0;
-      std::memcpy(&number, matrix + (i * columns + j) * size, size_t(size));
-      add(number);
-    }
-  };
-  sample(left, left_rows, left_columns);
-  sample(right, right_rows, right_columns);
-  return hash;
+SYMGRU_EXPORT uint64_t symgru_fingerprint(int plan, int type, const Setting* setting, void* const* arguments) {
+  return with_plan(plan, type, uint64_t(0), [&](const auto& p, auto x) {
+    return fingerprint<decltype(x)>(p, {*setting, arguments, nullptr});
+  });
 }

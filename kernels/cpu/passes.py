@@ -10,9 +10,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from operator import itemgetter
+from struct import Struct
 
 import torch
 from torch import Tensor
@@ -22,6 +24,9 @@ from .load import library
 #: The types that the library knows, by their number there. bfloat16 is computed and carried in float32, and
 #: only plans that go forward take it.
 TYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
+
+#: Name and length of every axis.
+Sizes = tuple[tuple[str, int], ...]
 
 _in_child = False
 
@@ -34,24 +39,22 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
-class _Call(ctypes.Structure):
-    """`Call` in plan.h."""
+class _Setting(ctypes.Structure):
+    """`Setting` in plan.h."""
 
     _fields_ = (
         ("steps", ctypes.c_int64),
         ("offsets", ctypes.c_void_p),
         ("batch", ctypes.c_int64),
         ("sizes", ctypes.c_void_p),
-        ("arguments", ctypes.c_void_p),
-        ("panels", ctypes.c_void_p),
         ("reverse", ctypes.c_int64),
         ("threads", ctypes.c_int64),
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Steps:
-    """How many rows each step has.
+    """How many rows each step has; equal if it is the same object, so that many calls find what they share.
 
     Attributes:
         count: T.
@@ -91,6 +94,31 @@ def threads() -> int:
     return 1 if _in_child else torch.get_num_threads()
 
 
+@dataclass(frozen=True)
+class Packed:
+    """The matrices of a plan as its tiles read them.
+
+    Attributes:
+        panels: The numbers.
+        fingerprint: Of the matrices, see `Plan.pack`.
+    """
+
+    panels: Tensor
+    fingerprint: int
+
+
+@lru_cache(maxsize=256)
+def _setting(
+    axes: tuple[str, ...], sizes: Sizes, steps: Steps | None, reverse: bool, team: int
+) -> tuple[int, object]:
+    """Address of what calls of one shape have in common, and what keeps it alive; nobody writes to it."""
+    known = dict(sizes)
+    lengths = (ctypes.c_int64 * len(axes))(*(known[axis] for axis in axes))
+    count, offsets, batch = (0, None, 0) if steps is None else (steps.count, steps.offsets, steps.batch)
+    setting = _Setting(count, offsets, batch, ctypes.addressof(lengths), reverse, team)
+    return ctypes.addressof(setting), (setting, lengths, steps)
+
+
 class Plan:
     """One plan of the library.
 
@@ -111,27 +139,21 @@ class Plan:
         self.arguments = {name: (kind, tuple(axes)) for name, kind, axes in signature["arguments"]}
         self.saved: int = signature["saved"]
         self.optional: frozenset[str] = frozenset(signature["optional"])
-        self._names = tuple(self.arguments)
-        self._required = tuple(
+        self.required = frozenset(
             name
             for name, (kind, _) in self.arguments.items()
             if kind in ("matrix", "saved", "mask") or (kind == "sequence" and name not in self.optional)
         )
-        self._pointers = ctypes.c_void_p * len(self._names)
-        self._sizes = lru_cache(maxsize=256)(self._make_sizes)
-
-    def _make_sizes(self, sizes: tuple[tuple[str, int], ...]) -> ctypes.Array[ctypes.c_int64]:
-        known = dict(sizes)
-        return (ctypes.c_int64 * len(self.axes))(*(known[axis] for axis in self.axes))
+        self._pointers = Struct(f"{len(self.arguments)}Q").pack
 
     def __call__(
         self,
         values: Mapping[str, Tensor | None],
-        sizes: tuple[tuple[str, int], ...],
+        sizes: Sizes,
         steps: Steps,
         dtype: torch.dtype,
         reverse: bool = False,
-        panels: Tensor | None = None,
+        packed: Packed | None = None,
     ) -> None:
         """Run it.
 
@@ -142,67 +164,122 @@ class Plan:
             steps: The rows of each step.
             dtype: Of all tensors.
             reverse: Whether the layer runs against time.
-            panels: The matrices packed by `pack`; they are packed by this call if None.
+            packed: The matrices packed by `pack`; they are packed by this call if None.
         Raises:
-            ValueError: a sequence or matrix is missing.
+            ValueError: a sequence or matrix is missing, or the matrices have changed since they were packed.
             MemoryError: there is none for the scratch of the call.
             TypeError: the plan does not take tensors of bfloat16.
         """
-        get = values.get
-        if missing := [name for name in self._required if get(name) is None]:
+        if missing := sorted(name for name in self.required if values.get(name) is None):
             raise ValueError(f"{self.name} needs {', '.join(missing)}")
-        pointers = self._pointers(*[None if (v := get(n)) is None else v.data_ptr() for n in self._names])
-        lengths = self._sizes(sizes)
-        call = _Call(
-            steps.count, steps.offsets, steps.batch, ctypes.addressof(lengths), ctypes.addressof(pointers),
-            None if panels is None else panels.data_ptr(), reverse, threads(),
-        )  # fmt: skip
-        status = self._run(self._index, TYPES[dtype], ctypes.byref(call))
+        pointers = [address(values.get(name)) for name in self.arguments]
+        if not self.run(pointers, sizes, steps, dtype, reverse, packed):
+            raise ValueError(f"{self.name}: the matrices have changed since they were packed")
+
+    def run(
+        self,
+        pointers: Sequence[int],
+        sizes: Sizes,
+        steps: Steps,
+        dtype: torch.dtype,
+        reverse: bool = False,
+        packed: Packed | None = None,
+    ) -> bool:
+        """The same with addresses of tensors, in the order of `arguments`; 0 where there is none.
+
+        Returns:
+            Whether it ran: not if the matrices have changed since they were packed.
+        Raises:
+            MemoryError, TypeError: see `__call__`.
+        """
+        setting, _ = _setting(self.axes, sizes, steps, reverse, threads())
+        panels, expected = (None, 0) if packed is None else (packed.panels.data_ptr(), packed.fingerprint)
+        status = self._run(self._index, TYPES[dtype], setting, self._pointers(*pointers), panels, expected)
         if status == 2:
             raise self._no_bfloat16()
-        if status != 0:
+        if status == 1:
             raise MemoryError(f"{self.name}: no memory for a chunk of {steps.batch} rows and its matrices")
+        return status == 0
 
-    def pack(
-        self, values: Mapping[str, Tensor | None], sizes: tuple[tuple[str, int], ...], dtype: torch.dtype
-    ) -> Tensor:
+    def pack(self, values: Mapping[str, Tensor | None], sizes: Sizes, dtype: torch.dtype) -> Packed:
         """Its matrices as the calls read them, for many calls with the same weights.
+
+        The fingerprint is made of where they lie and of one element of every row, in another column each
+        time; a call compares it.
 
         Raises:
             TypeError: the plan does not take tensors of bfloat16.
         """
-        pointers = self._pointers(
-            *[None if (v := values.get(n)) is None else v.data_ptr() for n in self._names]
-        )
-        lengths = self._sizes(sizes)
-        call = _Call(0, None, 0, ctypes.addressof(lengths), ctypes.addressof(pointers), None, 0, 1)
-        size = self._library.symgru_packed_size(self._index, TYPES[dtype], ctypes.byref(call))
+        setting, _ = _setting(self.axes, sizes, None, False, 1)
+        pointers = self._pointers(*(address(values.get(name)) for name in self.arguments))
+        which = self._index, TYPES[dtype], setting
+        size = self._library.symgru_packed_size(*which)
         if size < 0:
             raise self._no_bfloat16()
         panels = torch.empty(size, dtype=dtype)
-        address = ctypes.c_void_p(panels.data_ptr())
-        self._library.symgru_pack(self._index, TYPES[dtype], ctypes.byref(call), address)
-        return panels
+        fingerprint = self._library.symgru_fingerprint(
+            *which, pointers
+        )  # first: if they change now, it tells
+        self._library.symgru_pack(*which, pointers, panels.data_ptr())
+        return Packed(panels, fingerprint)
 
     def _no_bfloat16(self) -> TypeError:
         return TypeError(f"{self.name} takes float32 or float64, not bfloat16: it does not only go forward")
 
 
-def fingerprint(left: Tensor, right: Tensor) -> int:
-    """Of two contiguous matrices: where they lie, and one element of every row, in another column each time.
+class InOrder:
+    """A plan whose tensors come in the order of some names, which costs a call less than a mapping.
 
+    Args:
+        plan: The plan.
+        names: Of the tensors; the plan need not have all of them.
     Raises:
-        KeyError: the library does not know their dtype.
+        ValueError: one that the plan has to have is not among the names.
     """
-    return _fingerprint()(left.data_ptr(), *left.shape, right.data_ptr(), *right.shape, TYPES[left.dtype])
+
+    def __init__(self, plan: Plan, names: Sequence[str]):
+        if missing := sorted(plan.required - set(names)):
+            raise ValueError(f"{plan.name} needs {', '.join(missing)}")
+        where = {name: index for index, name in enumerate(names)}
+        self.plan = plan
+        self._pick = itemgetter(*(where.get(name, len(names)) for name in plan.arguments))
+
+    def __call__(
+        self,
+        tensors: Sequence[Tensor | None],
+        sizes: Sizes,
+        steps: Steps,
+        dtype: torch.dtype,
+        reverse: bool = False,
+        packed: Packed | None = None,
+    ) -> bool:
+        """As `Plan.run`; None where there is no tensor, which is not checked."""
+        pointers = [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
+        pointers.append(0)  # of what is not among the names
+        return self.plan.run(self._pick(pointers), sizes, steps, dtype, reverse, packed)
 
 
-@cache
-def _fingerprint() -> Callable[..., int]:
-    function = library().symgru_fingerprint
-    matrix = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-    function.restype, function.argtypes = ctypes.c_uint64, (*matrix, *matrix, ctypes.c_int)
-    return function
+def address(tensor: Tensor | None) -> int:
+    """Where the elements of a contiguous tensor lie; 0 if there is none."""
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def plans_of(library_: ctypes.CDLL) -> list[Plan]:
+    """The plans of a loaded library, in its order."""
+    number, pointer = ctypes.c_int, ctypes.c_void_p
+    which = (number, number, pointer)
+    for name, result, arguments in (
+        ("plans", number, ()),
+        ("name", ctypes.c_char_p, (number,)),
+        ("signature", ctypes.c_char_p, (number,)),
+        ("run", number, (*which, ctypes.c_char_p, pointer, ctypes.c_uint64)),
+        ("packed_size", ctypes.c_int64, which),
+        ("pack", None, (*which, ctypes.c_char_p, pointer)),
+        ("fingerprint", ctypes.c_uint64, (*which, ctypes.c_char_p)),
+    ):
+        function = getattr(library_, f"symgru_{name}")
+        function.restype, function.argtypes = result, arguments
+    return [Plan(library_, index) for index in range(library_.symgru_plans())]
 
 
 @cache
@@ -213,8 +290,4 @@ def plans(instruction_set: str | None = None) -> Mapping[str, Plan]:
         NoLibraryError: there is no library, see `symgru.kernels.cpu.load`.
         ValueError: the processor has no such instruction set.
     """
-    loaded = library(instruction_set)
-    loaded.symgru_name.restype = loaded.symgru_signature.restype = ctypes.c_char_p
-    loaded.symgru_packed_size.restype = ctypes.c_int64
-    every = [Plan(loaded, index) for index in range(loaded.symgru_plans())]
-    return {plan.name: plan for plan in every}
+    return {plan.name: plan for plan in plans_of(library(instruction_set))}

@@ -133,16 +133,19 @@ template <class T> struct Plan {
   List<Sum> sums;
 };
 
-// What a call hands over.
-struct Call {
+// What calls of one shape have in common.
+struct Setting {
   int64_t steps;
   const int64_t* offsets;    // [steps + 1]: the rows of step t are offsets[t] ... offsets[t + 1]
   int64_t batch;             // rows of the longest step
   const int64_t* sizes;      // of the axes
-  void* const* arguments;    // null: absent, zero
-  const void* panels;        // packed matrices, see packed_size; null: packed by the call
   int64_t reverse;           // the layer runs against time
   int64_t threads;
+};
+
+struct Call : Setting {
+  void* const* arguments;    // null: absent, zero
+  const void* panels;        // packed matrices, see packed_size; null: packed by the call
 };
 
 }  // namespace symgru

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from symgru.kernels.cpu import passes
 from symgru.kernels.cpu.build import ROOT, build
-from symgru.kernels.cpu.passes import Plan
 from symgru.testing.cpu_passes import PASSES, Plans
 
 
@@ -70,18 +70,22 @@ template <class T> void pack_all(int plan, const Call& call, void* memory) {
 EXPORT int symgru_plans() { return plans; }
 EXPORT const char* symgru_name(int plan) { return all_plans<FIRST>[plan]->name; }
 EXPORT const char* symgru_signature(int plan) { return all_plans<FIRST>[plan]->signature; }
-EXPORT int symgru_run(int plan, int type, const Call* call) {
-  if (type == 0) execute<FIRST>(*all_plans<FIRST>[plan], *call);
-  else execute<SECOND>(*all_plans<SECOND>[plan], *call);
+EXPORT int symgru_run(int plan, int type, const Setting* setting, void* const* arguments, const void* panels,
+                      uint64_t) {
+  const Call call{*setting, arguments, panels};
+  if (type == 0) execute<FIRST>(*all_plans<FIRST>[plan], call);
+  else execute<SECOND>(*all_plans<SECOND>[plan], call);
   return 0;
 }
-EXPORT int64_t symgru_packed_size(int plan, int type, const Call* call) {
-  return type == 0 ? Panels<FIRST, FIRST>(*all_plans<FIRST>[plan], call->sizes).elements
-                   : Panels<SECOND, SECOND>(*all_plans<SECOND>[plan], call->sizes).elements;
+EXPORT int64_t symgru_packed_size(int plan, int type, const Setting* setting) {
+  return type == 0 ? Panels<FIRST, FIRST>(*all_plans<FIRST>[plan], setting->sizes).elements
+                   : Panels<SECOND, SECOND>(*all_plans<SECOND>[plan], setting->sizes).elements;
 }
-EXPORT void symgru_pack(int plan, int type, const Call* call, void* memory) {
-  type == 0 ? pack_all<FIRST>(plan, *call, memory) : pack_all<SECOND>(plan, *call, memory);
+EXPORT void symgru_pack(int plan, int type, const Setting* setting, void* const* arguments, void* memory) {
+  const Call call{*setting, arguments, nullptr};
+  type == 0 ? pack_all<FIRST>(plan, call, memory) : pack_all<SECOND>(plan, call, memory);
 }
+EXPORT uint64_t symgru_fingerprint(int, int, const Setting*, void* const*) { return 0; }
 """
 
 
@@ -135,11 +139,4 @@ def compiled(root: Path, instruction_set: str, flags: Sequence[str] = ("-O1",)) 
 
 def plans_of(library: ctypes.CDLL) -> Plans:
     """All plans of a loaded library, by name."""
-    return {plan.name: plan for plan in every_plan(library)}
-
-
-def every_plan(library: ctypes.CDLL) -> list[Plan]:
-    """All plans of a loaded library, in its order; names may repeat."""
-    library.symgru_name.restype = library.symgru_signature.restype = ctypes.c_char_p
-    library.symgru_packed_size.restype = ctypes.c_int64
-    return [Plan(library, index) for index in range(library.symgru_plans())]
+    return {plan.name: plan for plan in passes.plans_of(library)}

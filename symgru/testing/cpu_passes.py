@@ -179,8 +179,8 @@ def run(
             given[argument] = torch.full(shape, float("nan"), dtype=problem.dtype)
             results[f"{name} {argument}"] = given[argument]
         with team(threads):
-            panels = plan.pack(given, problem.sizes, problem.dtype) if packed_before else None
-            plan(given, problem.sizes, problem.steps, problem.dtype, problem.reverse, panels)
+            packed = plan.pack(given, problem.sizes, problem.dtype) if packed_before else None
+            plan(given, problem.sizes, problem.steps, problem.dtype, problem.reverse, packed)
         values |= {n: v for n in ("h_new", "saved") if (v := results.get(f"{name} {n}")) is not None}
         if name == "tangent":
             values.pop("h_new", None)  # the next pass computes its own

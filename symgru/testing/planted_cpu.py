@@ -18,7 +18,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from symgru.kernels.cpu.build import ROOT, build
-from symgru.testing.cpu_libraries import SMALL_TILES, Edit, compiled, every_plan, variant
+from symgru.kernels.cpu.passes import plans_of
+from symgru.testing.cpu_libraries import SMALL_TILES, Edit, compiled, variant
 from symgru.testing.cpu_passes import (
     PASSES,
     Oracle,
@@ -157,7 +158,7 @@ def emitted(every: int = 1, cell: str = CELL) -> Iterator[Planted]:
         _write(root, cell, chosen)
         target = root / "wrong.so"
         build(PORTABLE, target, root, extra_flags=("-O0", "-w"))
-        wrong = every_plan(ctypes.CDLL(str(target)))
+        wrong = plans_of(ctypes.CDLL(str(target)))
         for slip, plan in zip(chosen, wrong, strict=True):
             mixed = {**right, plan.name: plan}
             yield Planted(

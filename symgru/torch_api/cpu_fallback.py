@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -37,6 +38,10 @@ class Run:
     def cell(self) -> str:
         """Name of the emitted cell."""
         return self.options.cell
+
+
+#: For calls that have the same: they find one object, in place of making theirs.
+run_of = lru_cache(maxsize=256)(Run)
 
 
 def through_torch(

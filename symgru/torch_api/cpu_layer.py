@@ -11,16 +11,17 @@ the last state [B, H].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from symgru.kernels.cpu.passes import Plan, dense, plans
+from symgru.kernels.cpu.passes import InOrder, Sizes, dense, plans
 from symgru.kernels.cpu.pipelines import double_backward
 from symgru.torch_api.cpu_fallback import Run, through_torch, twice_through_torch
-from symgru.torch_api.cpu_panels import panels_of
+from symgru.torch_api.cpu_panels import keep_panels, kept_panels
 from symgru.torch_api.options import Options
 
 NAMES = ("x", "h_prev", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -28,64 +29,80 @@ Values = dict[str, Tensor | None]
 Inputs = tuple[Tensor | None, ...]
 
 
-def _plan(run: Run, name: str) -> Plan:
-    return plans()[f"{run.cell}_{name}"]
+_FORWARD = (*NAMES, "h_new", "h_new_last", "saved")
+_COTANGENTS = ("d_x", "d_h_prev_last", "d_weight_ih", "d_weight_hh", "d_bias_ih", "d_bias_hh")
+_ARRIVING = ("h_new", "saved", "d_h_new_output", "d_h_new_carried")
+_BACKWARD = (*NAMES, *_ARRIVING, *_COTANGENTS, "d_h_new_carried_trajectory")
+
+
+@lru_cache(maxsize=256)
+def _plan(cell: str, name: str, names: tuple[str, ...]) -> InOrder:
+    return InOrder(plans()[f"{cell}_{name}"], names)
+
+
+def _contiguous(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
+    return [None if t is None else t.contiguous() for t in tensors]
 
 
 def _values(inputs: Inputs) -> Values:
-    return {
-        name: None if value is None else value.contiguous() for name, value in zip(NAMES, inputs, strict=True)
-    }
+    return dict(zip(NAMES, _contiguous(inputs), strict=True))
 
 
-def _sizes(values: Mapping[str, Tensor | None]) -> tuple[tuple[str, int], ...]:
-    weight_ih, weight_hh = values["weight_ih"], values["weight_hh"]
+def _sizes(inputs: Sequence[Tensor | None]) -> Sizes:
+    weight_ih, weight_hh = inputs[2:4]
     assert weight_ih is not None
     assert weight_hh is not None
     return (("I", weight_ih.shape[1]), ("H", weight_hh.shape[1]))
 
 
-def forward(inputs: Inputs, run: Run, keep: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    """States, last state [1, B, H], and what the backward pass wants if `keep` and not recomputing."""
-    values = _values(inputs)
-    x, sizes = values["x"], _sizes(values)
+def infer(inputs: Sequence[Tensor | None], run: Run) -> tuple[Tensor, Tensor]:
+    """States and last state [1, B, H], with packed weights that calls share."""
+    given, sizes = _contiguous(inputs), _sizes(inputs)
+    x, hidden, steps, plan = given[0], sizes[1][1], run.steps, _plan(run.cell, "forward", _FORWARD)
     assert x is not None
-    hidden, saves = sizes[1][1], keep and not run.options.recompute
-    plan = _plan(run, "forward_saving" if saves else "forward")
-    states = x.new_empty((*x.shape[:-1], hidden))
-    last = x.new_empty((1, run.steps.batch, hidden))
-    saved = x.new_empty((plan.saved, run.steps.rows, hidden)) if saves else None
-    panels = None if keep else panels_of(plan, values, sizes, x.dtype)
-    values["h_new"], values["h_new_last"], values["saved"] = states, last, saved
-    plan(values, sizes, run.steps, x.dtype, run.reverse, panels)
+    states, last = x.new_empty(*x.shape[:-1], hidden), x.new_empty(1, steps.batch, hidden)
+    tensors = (*given, states, last, None)
+    weight_ih, weight_hh = inputs[2:4]  # as the caller holds them
+    assert weight_ih is not None
+    assert weight_hh is not None
+    kept = kept_panels(plan.plan.name, weight_ih, weight_hh)
+    if kept is None or not plan(tensors, sizes, steps, x.dtype, run.reverse, kept):
+        values = dict(zip(NAMES, given, strict=True))
+        kept = keep_panels(plan.plan, weight_ih, weight_hh, values, sizes)
+        plan(tensors, sizes, steps, x.dtype, run.reverse, kept)
+    return states, last
+
+
+def forward(inputs: Sequence[Tensor | None], run: Run) -> tuple[Tensor, Tensor, Tensor | None]:
+    """States, last state [1, B, H], and what the backward pass wants if it is not to recompute that."""
+    given, sizes = _contiguous(inputs), _sizes(inputs)
+    x, hidden, steps, saves = given[0], sizes[1][1], run.steps, not run.options.recompute
+    assert x is not None
+    plan = _plan(run.cell, "forward_saving" if saves else "forward", _FORWARD)
+    states, last = x.new_empty(*x.shape[:-1], hidden), x.new_empty(1, steps.batch, hidden)
+    saved = x.new_empty(plan.plan.saved, steps.rows, hidden) if saves else None
+    plan((*given, states, last, saved), sizes, steps, x.dtype, run.reverse)
     return states, last, saved
 
 
 def backward(
-    inputs: Inputs,
+    inputs: Sequence[Tensor | None],
     states: Tensor,
     saved: Tensor | None,
-    cotangents: tuple[Tensor, ...],
+    cotangents: Sequence[Tensor | None],
     run: Run,
-    wanted: tuple[bool, ...],
+    wanted: Sequence[bool],
     recorded: Tensor | None = None,
-) -> tuple[Tensor | None, ...]:
+) -> list[Tensor | None]:
     """Cotangents of the inputs, those that are wanted; what the loop carries goes to `recorded`, if given."""
-    values = _values(inputs)
-    values |= {"h_new": states, "saved": saved, "d_h_new_carried_trajectory": recorded}
-    values |= dict(
-        zip(("d_h_new_output", "d_h_new_carried"), (c.contiguous() for c in cotangents), strict=True)
-    )
-    results: Values = {}
-    for name, want in zip(NAMES, wanted, strict=True):
-        value = values[name]
-        results[name] = torch.empty_like(value) if want and value is not None else None
-    values |= {f"d_{name}": result for name, result in results.items() if name != "h_prev"}
-    values["d_h_prev_last"] = results["h_prev"]
+    given, (output, last) = _contiguous(inputs), _contiguous(cotangents)
+    if output is None:
+        output = torch.zeros_like(states)
+    found = [torch.empty_like(t) if w and t is not None else None for t, w in zip(given, wanted, strict=True)]
     name = "backward" if saved is None else "backward_saved" if recorded is None else "backward_recording"
-    plan = _plan(run, name)
-    plan(values, _sizes(values), run.steps, states.dtype, run.reverse)
-    return tuple(results.values())
+    plan, tensors = _plan(run.cell, name, _BACKWARD), (*given, states, saved, output, last, *found, recorded)
+    plan(tensors, _sizes(given), run.steps, states.dtype, run.reverse)
+    return found
 
 
 def tangent(inputs: Inputs, tangents: Inputs, states: Tensor, run: Run) -> tuple[Tensor, Tensor]:
@@ -96,7 +113,8 @@ def tangent(inputs: Inputs, tangents: Inputs, states: Tensor, run: Run) -> tuple
             values[f"tangent_{name}"] = torch.zeros_like(value) if moving is None else moving.contiguous()
     moved, last = torch.empty_like(states), states.new_empty((1, run.steps.batch, states.shape[-1]))
     values |= {"h_new": states, "tangent_h_new": moved, "tangent_h_new_last": last}
-    _plan(run, "tangent")(values, _sizes(values), run.steps, states.dtype, run.reverse)
+    plan = plans()[f"{run.cell}_tangent"]
+    plan(values, _sizes(inputs), run.steps, states.dtype, run.reverse)
     return moved, last
 
 
@@ -107,25 +125,32 @@ class Layer(torch.autograd.Function):
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
         """States and last state."""
         *inputs, run = arguments
-        states, last, saved = forward(tuple(inputs), run, keep=True)
+        states, last, saved = forward(inputs, run)
         ctx.run = run
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs, states, saved)
         if _in_forward_mode():
             ctx.save_for_forward(*inputs, states, saved)
         return states, last
 
     @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         """The plan backward, or backward_saved; by a function of its own if the result is differentiated."""
         *inputs, states, saved = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[:-1]
-        if _batched(cotangents):
-            return (*through_torch(tuple(inputs), cotangents, ctx.run, wanted), None)
-        if torch.is_grad_enabled():
-            kept = states.detach(), None if saved is None else saved.detach()
-            results = Gradients.apply(*inputs, *cotangents, *kept, ctx.run, wanted)  # type: ignore[no-untyped-call]  # torch has none
-            return (*results, None)
-        return (*backward(tuple(inputs), states, saved, cotangents, ctx.run, wanted), None)
+        wanted, run = ctx.needs_input_grad[:-1], ctx.run
+        batched = _batched(cotangents)
+        if not batched and not torch.is_grad_enabled():
+            return (*backward(inputs, states, saved, cotangents, run, wanted), None)
+        d_states, d_last = cotangents
+        if d_states is None:
+            d_states = torch.zeros_like(states)
+        if d_last is None:
+            d_last = states.new_zeros((1, run.steps.batch, states.shape[-1]))
+        if batched:
+            return (*through_torch(tuple(inputs), (d_states, d_last), run, wanted), None)
+        kept = states.detach(), None if saved is None else saved.detach()
+        results = Gradients.apply(*inputs, d_states, d_last, *kept, run, wanted)  # type: ignore[no-untyped-call]  # torch has none
+        return (*results, None)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
@@ -150,7 +175,7 @@ class Gradients(torch.autograd.Function):
         ctx.run, ctx.wanted = run, wanted
         ctx.save_for_backward(*tensors, recorded)
         ctx.set_materialize_grads(False)
-        return backward(tuple(inputs), states, saved, tuple(cotangents), run, wanted, recorded)
+        return tuple(backward(inputs, states, saved, cotangents, run, wanted, recorded))
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -200,8 +225,7 @@ def apply_layer(inputs: Inputs, run: Run) -> tuple[Tensor, Tensor]:
     if differentiated(inputs):
         result: tuple[Tensor, Tensor] = Layer.apply(*inputs, run)  # type: ignore[no-untyped-call]  # torch has none
         return result
-    states, last, _ = forward(inputs, run, keep=False)
-    return states, last
+    return infer(inputs, run)
 
 
 def _unmerged(inputs: Inputs) -> Inputs:
@@ -220,7 +244,7 @@ def _dense_run(x: Tensor, options: Options) -> Run:
 def merged_forward(inputs: Inputs, options: Options) -> tuple[Tensor, Tensor]:
     """States [T, B, H] and last state, from the inputs of `symgru.torch_api.layer` without a mask."""
     assert inputs[0] is not None
-    states, last, _ = forward(_unmerged(inputs), _dense_run(inputs[0], options), keep=False)
+    states, last = infer(_unmerged(inputs), _dense_run(inputs[0], options))
     return states, last.squeeze(0)
 
 

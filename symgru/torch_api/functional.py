@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,10 +59,15 @@ def gru(
         BackendError: the backend does not exist or cannot serve the call.
         ValueError: a keyword is none of its choices.
     """
-    options = _options(polarity, reset, backend, precision, recompute)
-    directions = 2 if bidirectional else 1
-    shape = _shape(bias, num_layers, directions, dropout if training else 0.0, options)
-    stack = Stack(tuple(weights), shape)
+    convention = polarity, reset, backend, precision, recompute
+    shape = shape_of(bias, num_layers, bidirectional, dropout if training else 0.0, *convention)
+    return run(Stack(tuple(weights), shape), input, hx, batch_first)
+
+
+def run(
+    stack: Stack, input: Tensor | PackedSequence, hx: Tensor | None, batch_first: bool
+) -> tuple[Tensor | PackedSequence, Tensor]:
+    """The same for weights and settings that are put together already."""
     if isinstance(input, PackedSequence):
         return _packed(stack, input, hx)
     check_tensor("input", input)
@@ -73,7 +79,10 @@ def gru(
     return (output.transpose(0, 1) if batch_first else output), last
 
 
-_options, _shape = remembered(Options), remembered(Shape)
+@remembered
+def shape_of(bias: bool, layers: int, bidirectional: bool, dropout: float, *convention: Any) -> Shape:
+    """What a stack is made of; the convention as in `Options`."""
+    return Shape(bias, layers, 2 if bidirectional else 1, dropout, Options(*convention))
 
 
 def _unbatched(stack: Stack, input: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:

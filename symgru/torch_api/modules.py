@@ -18,8 +18,9 @@ from torch.nn.utils.rnn import PackedSequence
 from symgru.torch_api.autocast import target_dtype
 from symgru.torch_api.check import check_alike, check_input, check_state, check_tensor
 from symgru.torch_api.cpu_panels import forget
-from symgru.torch_api.functional import gru
+from symgru.torch_api.functional import gru, run, shape_of
 from symgru.torch_api.options import Options
+from symgru.torch_api.stack import Stack
 
 
 class GRU(nn.Module):
@@ -90,6 +91,7 @@ class GRU(nn.Module):
         self.polarity, self.reset = options.polarity, options.reset
         self.backend, self.precision, self.recompute = options.backend, options.precision, recompute
         self._names: list[list[str]] = []
+        self._stack: Stack | None = None
         directions = ("", "_reverse") if bidirectional else ("",)
         for layer in range(num_layers):
             width = input_size if layer == 0 else len(directions) * hidden_size
@@ -133,22 +135,23 @@ class GRU(nn.Module):
         self, input: Tensor | PackedSequence, hx: Tensor | None = None
     ) -> tuple[Tensor | PackedSequence, Tensor]:
         """Run the sequence; see `symgru.gru` for shapes and errors."""
-        return gru(
-            input,
-            hx,
-            self._flat_weights(),
-            bias=self.bias,
-            num_layers=self.num_layers,
-            dropout=self.dropout,
-            training=self.training,
-            bidirectional=self.bidirectional,
-            batch_first=self.batch_first,
-            polarity=self.polarity,
-            reset=self.reset,
-            backend=self.backend,
-            precision=self.precision,
-            recompute=self.recompute,
-        )
+        return run(self._ready(), input, hx, self.batch_first)
+
+    def _ready(self) -> Stack:
+        """The weights and settings put together: once for many calls, and anew when one is another."""
+        weights, dropout = self._flat_weights(), self.dropout if self.training else 0.0
+        convention = self.polarity, self.reset, self.backend, self.precision, self.recompute
+        shape = shape_of(self.bias, self.num_layers, self.bidirectional, dropout, *convention)
+        if torch.compiler.is_compiling():
+            return Stack(tuple(weights), shape)
+        stack = self._stack
+        if stack is None or not stack.consists_of(weights, shape):
+            self._stack = stack = Stack(tuple(weights), shape)
+        return stack
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be put together again: a copy has its own weights."""
+        return self.__dict__ | {"_stack": None}
 
     def extra_repr(self) -> str:
         """The arguments that are not defaults, as in torch.nn.GRU."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import is_
 
 import torch
 from torch import Tensor
@@ -12,13 +13,16 @@ from symgru.kernels.cpu.passes import Steps, dense
 from symgru.torch_api.autocast import cast, target_dtype, without_autocast
 from symgru.torch_api.backends import on_cpu
 from symgru.torch_api.check import check_alike, check_state, check_weights
-from symgru.torch_api.cpu_fallback import Run
+from symgru.torch_api.cpu_fallback import run_of
 from symgru.torch_api.cpu_layer import apply_layer, differentiated
 from symgru.torch_api.dispatch import run_layer
 from symgru.torch_api.errors import ShapeError
 from symgru.torch_api.merging import merged_biases
 from symgru.torch_api.options import Options
 from symgru.torch_api.remembering import remembered
+
+#: Classes whose tensors have memory of their own.
+_PLAIN = (Tensor, torch.nn.Parameter)
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,11 @@ class Shape:
 
 
 class Stack:
-    """The weights of a multi-layer GRU, checked, and its settings."""
+    """The weights of a multi-layer GRU and its settings.
+
+    Raises:
+        ShapeError: there are not as many weights as the settings want.
+    """
 
     def __init__(self, weights: tuple[Tensor, ...], shape: Shape):
         size, positions = shape.per_direction, shape.layers * shape.directions
@@ -61,20 +69,25 @@ class Stack:
                 f"expected {positions * size} weights ({shape.layers} layers, {shape.directions} directions, "
                 f"{size} each), but got {len(weights)}"
             )
+        self._weights, self._shape, self._options = weights, shape, shape.options
         self._groups = [weights[i : i + size] for i in range(0, len(weights), size)]
         self._layers, self._directions, self._dropout = shape.layers, shape.directions, shape.dropout
-        self._options = shape.options
         self.hidden_size, self.input_size = weights[1].shape[-1], weights[0].shape[-1]
         self.states = positions
-        expected = _expected(self.input_size, self.hidden_size, shape.layers, shape.directions, shape.bias)
-        check_weights(weights, expected)
+        self._expected = _expected(
+            self.input_size, self.hidden_size, shape.layers, shape.directions, shape.bias
+        )
+
+    def consists_of(self, weights: Sequence[Tensor], shape: Shape) -> bool:
+        """Whether it has been made of these very objects."""
+        return self._shape is shape and all(map(is_, self._weights, weights))
 
     def on_cpu(self, x: Tensor) -> bool:
         """Whether the layers run in C++: in eager mode, outside of functional transforms, on a CPU.
 
         Tracers see only tensor operations, and the tensors of fake modes and the like have no memory.
         """
-        if not x.is_cpu or type(x) not in (Tensor, torch.nn.Parameter) or x.numel() == 0:
+        if type(x) not in _PLAIN or not x.is_cpu or x.numel() == 0:
             return False
         if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             return False
@@ -93,6 +106,7 @@ class Stack:
             valid: A mask for lengths, [T, B, 1].
             steps: The rows of each step, in place of a mask; on a CPU.
         """
+        check_weights(self._weights, self._expected)
         shape = (self.states, steps.batch if steps else x.shape[1], self.hidden_size)
         native = steps is not None or (valid is None and self.on_cpu(x))
         if hx is not None:
@@ -145,7 +159,7 @@ class Stack:
             outputs = []
             for direction in range(self._directions):
                 position = index * self._directions + direction
-                run = Run(options, steps, direction == 1)
+                run = run_of(options, steps, direction == 1)
                 group = groups[position]
                 biases = group[2:] if len(group) == 4 else (None, None)
                 states, final = apply_layer(

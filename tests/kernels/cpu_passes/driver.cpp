@@ -64,7 +64,7 @@ template <class T> std::vector<T> results(int number, const Shape& shape, int64_
   for (int64_t rows : shape.batch_sizes) offsets.push_back(offsets.back() + rows);
   const char* first_axis = std::strchr(plan.signature, '[') + 2;  // {"axes": ["H", ...
   const int64_t sizes[] = {*first_axis == 'H' ? shape.H : shape.I, *first_axis == 'H' ? shape.I : shape.H};
-  Call call{int64_t(shape.batch_sizes.size()), offsets.data(), shape.batch_sizes[0], sizes, nullptr, nullptr, reverse, threads};
+  Call call{{int64_t(shape.batch_sizes.size()), offsets.data(), shape.batch_sizes[0], sizes, reverse, threads}, nullptr, nullptr};
 
   std::mt19937 random(7);
   std::vector<std::unique_ptr<Buffer<T>>> buffers;
@@ -79,10 +79,10 @@ template <class T> std::vector<T> results(int number, const Shape& shape, int64_
   std::unique_ptr<Buffer<T>> panels;
   if (pack_before) {
     panels = std::make_unique<Buffer<T>>(symgru_packed_size(number, type, &call), random);
-    symgru_pack(number, type, &call, panels->p);
+    symgru_pack(number, type, &call, call.arguments, panels->p);
     call.panels = panels->p;
   }
-  if (symgru_run(number, type, &call) != 0) std::printf("no memory\n"), std::exit(1);
+  if (symgru_run(number, type, &call, call.arguments, call.panels, 0) != 0) std::printf("no memory\n"), std::exit(1);
   std::vector<T> all;
   for (const auto& buffer : buffers) all.insert(all.end(), buffer->p, buffer->p + buffer->length);
   return all;
