@@ -22,6 +22,7 @@ from symgru.kernels.cpu.passes import InOrder, Sizes, dense, plans
 from symgru.kernels.cpu.pipelines import double_backward
 from symgru.torch_api.cpu_fallback import Run, through_torch, twice_through_torch
 from symgru.torch_api.cpu_panels import keep_panels, kept_panels
+from symgru.torch_api.needed import needed
 from symgru.torch_api.options import Options
 
 NAMES = ("x", "h_prev", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -118,6 +119,12 @@ def tangent(inputs: Inputs, tangents: Inputs, states: Tensor, run: Run) -> tuple
     return moved, last
 
 
+def _multiplications(inputs: Sequence[Tensor], run: Run) -> int:
+    """Of one product of all rows with the weights."""
+    product: int = run.steps.rows * (inputs[2].numel() + inputs[3].numel())
+    return product
+
+
 class Layer(torch.autograd.Function):
     """The layer for autograd; arguments are those of `NAMES`, then the run."""
 
@@ -137,7 +144,8 @@ class Layer(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         """The plan backward, or backward_saved; by a function of its own if the result is differentiated."""
         *inputs, states, saved = ctx.saved_tensors
-        wanted, run = ctx.needs_input_grad[:-1], ctx.run
+        run = ctx.run
+        wanted = needed(ctx, _multiplications(inputs, run))[:-1]
         batched = _batched(cotangents)
         if not batched and not torch.is_grad_enabled():
             return (*backward(inputs, states, saved, cotangents, run, wanted), None)
@@ -197,7 +205,8 @@ class Gradients(torch.autograd.Function):
             for name, cotangent in zip(NAMES, cotangents, strict=True)
         }
         names = (*NAMES, "d_h_new", "d_h_new_last")
-        wanted = {n for n, want in zip(names, ctx.needs_input_grad[:8], strict=True) if want}
+        used = needed(ctx, _multiplications(inputs, ctx.run))
+        wanted = {n for n, want in zip(names, used[:8], strict=True) if want}
         found = double_backward(ctx.run.cell, values, given, ctx.run.steps, ctx.run.reverse, wanted)
         return (*(found.get(name) for name in names), None, None, None, None)
 
