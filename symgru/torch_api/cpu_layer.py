@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symgru.kernels.cpu.memory import scratch
 from symgru.kernels.cpu.passes import InOrder, Sizes, dense, plans
 from symgru.kernels.cpu.pipelines import double_backward
 from symgru.torch_api.cpu_fallback import Run, through_torch, twice_through_torch
@@ -81,7 +82,7 @@ def forward(inputs: Sequence[Tensor | None], run: Run) -> tuple[Tensor, Tensor, 
     assert x is not None
     plan = _plan(run.cell, "forward_saving" if saves else "forward", _FORWARD)
     states, last = x.new_empty(*x.shape[:-1], hidden), x.new_empty(1, steps.batch, hidden)
-    saved = x.new_empty(plan.plan.saved, steps.rows, hidden) if saves else None
+    saved = scratch((plan.plan.saved, steps.rows, hidden), x.dtype) if saves else None
     plan((*given, states, last, saved), sizes, steps, x.dtype, run.reverse)
     return states, last, saved
 
@@ -179,7 +180,9 @@ class Gradients(torch.autograd.Function):
         """Cotangents of the inputs."""
         *tensors, run, wanted = arguments
         inputs, cotangents, (states, saved) = tensors[:6], tensors[6:8], tensors[8:]
-        recorded = None if saved is None else torch.empty_like(states)  # so that it need not run again
+        recorded = (
+            None if saved is None else scratch(states.shape, states.dtype)
+        )  # so that it need not run again
         ctx.run, ctx.wanted = run, wanted
         ctx.save_for_backward(*tensors, recorded)
         ctx.set_materialize_grads(False)

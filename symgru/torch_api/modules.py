@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from symgru.kernels.cpu.memory import release
 from symgru.torch_api.autocast import target_dtype
 from symgru.torch_api.check import check_alike, check_input, check_state, check_tensor
 from symgru.torch_api.cpu_panels import forget
@@ -128,8 +129,9 @@ class GRU(nn.Module):
             return [weight for group in self.all_weights for weight in group]
 
     def flatten_parameters(self) -> None:
-        """Forget the packed weights of the cpu backend; see docs/cpu.md."""
+        """Forget packed weights and free kept memory of the cpu backend; see docs/cpu.md."""
         forget()
+        release()
 
     def forward(
         self, input: Tensor | PackedSequence, hx: Tensor | None = None
