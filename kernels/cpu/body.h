@@ -1,7 +1,8 @@
 // What the emitted bodies are written in: blocks of rows and units, one register of units at a time.
 //
-// A body is a long chain of operations, each waiting for the one before. But rows are independent: so each operation
-// is done for several rows before the next, and the processor always finds one that need not wait.
+// A function is a long chain of operations, each waiting for the one before. But rows are independent: so a body with
+// functions does each operation for several rows before the next, and the processor always finds one that need not
+// wait. One without has short chains and many values, of which those of a single row fill the registers.
 #pragma once
 
 #include <algorithm>
@@ -11,9 +12,6 @@
 #include "plan.h"
 
 namespace symgru {
-
-// With more, values do not fit into the registers.
-constexpr int rows_at_once = 2;
 
 // A vector of each of N rows.
 template <class V, int N> struct Several {
@@ -150,12 +148,13 @@ SYMGRU_INLINE int64_t opaque(int64_t i) {
   return i;
 }
 
-template <class T, class F> SYMGRU_INLINE void each_block(int rows, int columns, const F& f) {
+// f on all blocks, AT_ONCE rows at once where there are as many.
+template <class T, int AT_ONCE, class F> SYMGRU_INLINE void each_block(int rows, int columns, const F& f) {
   constexpr int n = lanes<T>;
   const int whole = columns / n * n;
   int i = 0;
-  for (; i + rows_at_once <= rows; i += rows_at_once)
-    for (int j = 0; j < whole; j += n) f(Block<T, rows_at_once, true>{opaque(i), opaque(j), n});
+  for (; AT_ONCE > 1 && i + AT_ONCE <= rows; i += AT_ONCE)
+    for (int j = 0; j < whole; j += n) f(Block<T, AT_ONCE, true>{opaque(i), opaque(j), n});
   for (; i < rows; i++)
     for (int j = 0; j < whole; j += n) f(Block<T, 1, true>{opaque(i), opaque(j), n});
   if (whole < columns)

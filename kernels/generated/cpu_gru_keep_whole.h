@@ -14,7 +14,7 @@ constexpr Group forward_before_0_groups[] = {{0, 3, forward_before_0_runs_0}};
 
 template <class T> [[gnu::flatten]] void forward_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
     at.write(v3, reset_from_x);
     const auto update_from_x = at.read(v1);
@@ -39,7 +39,7 @@ constexpr Group forward_inside_0_groups[] = {{1, 3, forward_inside_0_runs_0}};
 
 template <class T> [[gnu::flatten]] void forward_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v2.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = views[11];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
     const auto reset_from_h = at.read(v1);
     const auto reset_from_x = at.read(v2);
@@ -102,7 +102,7 @@ constexpr Group backward_before_0_groups[] = {{0, 3, backward_before_0_runs_0}, 
 
 template <class T> [[gnu::flatten]] void backward_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld}, v6 = views[6], v7 = {views[7].p, v6.ld}, v8 = {views[8].p, v6.ld}, v9 = {views[9].p, v6.ld}, v10 = {views[10].p, v6.ld}, v11 = {views[11].p, v6.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
     at.write(v6, reset_from_x);
     const auto reset_from_h = at.read(v3);
@@ -127,7 +127,7 @@ template <class T> constexpr Stage<T> backward_before[] = {
 
 template <class T> [[gnu::flatten]] void backward_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v3.ld}, v7 = {views[7].p, v3.ld}, v8 = {views[8].p, v2.ld}, v9 = {views[9].p, v3.ld}, v10 = {views[10].p, v3.ld}, v11 = {views[11].p, v3.ld}, v12 = views[12], v13 = {views[13].p, v12.ld}, v14 = {views[14].p, v3.ld}, v15 = {views[15].p, v3.ld}, v16 = {views[16].p, v3.ld}, v17 = {views[17].p, v3.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
     const auto d_h_new_output = at.read(v1);
     const auto d_h_new = d_h_new_carried + d_h_new_output;
@@ -177,7 +177,7 @@ constexpr Group backward_inside_1_groups[] = {{2, 1, backward_inside_1_runs_0}};
 
 template <class T> [[gnu::flatten]] void backward_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = views[3];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
     const auto d_h_prev_through_weights = at.read(v1);
     const auto update_gate = at.read(v2);
@@ -202,7 +202,7 @@ constexpr Group backward_after_0_groups[] = {{3, 1, backward_after_0_runs_0}};
 
 template <class T> [[gnu::flatten]] void backward_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
     at.write(v1, d_x);
   });
@@ -289,7 +289,7 @@ constexpr Group tangent_before_0_groups[] = {{0, 3, tangent_before_0_runs_0}, {1
 
 template <class T> [[gnu::flatten]] void tangent_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld}, v6 = {views[6].p, v3.ld}, v7 = views[7], v8 = {views[8].p, v7.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = {views[11].p, v9.ld}, v12 = views[12], v13 = {views[13].p, v12.ld}, v14 = {views[14].p, v12.ld}, v15 = {views[15].p, v12.ld}, v16 = {views[16].p, v12.ld}, v17 = {views[17].p, v12.ld}, v18 = {views[18].p, v12.ld}, v19 = {views[19].p, v12.ld}, v20 = {views[20].p, v12.ld}, v21 = {views[21].p, v12.ld}, v22 = {views[22].p, v12.ld}, v23 = {views[23].p, v12.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
     at.write(v12, reset_from_x);
     const auto reset_from_h = at.read(v6);
@@ -332,7 +332,7 @@ constexpr Group tangent_inside_0_groups[] = {{4, 3, tangent_inside_0_runs_0}};
 
 template <class T> [[gnu::flatten]] void tangent_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v1.ld}, v10 = views[10], v11 = {views[11].p, v0.ld}, v12 = {views[12].p, v1.ld}, v13 = {views[13].p, v1.ld}, v14 = {views[14].p, v10.ld}, v15 = {views[15].p, v0.ld}, v16 = {views[16].p, v1.ld}, v17 = {views[17].p, v1.ld}, v18 = {views[18].p, v10.ld}, v19 = {views[19].p, v0.ld}, v20 = {views[20].p, v1.ld}, v21 = {views[21].p, v1.ld}, v22 = views[22], v23 = {views[23].p, v22.ld}, v24 = views[24];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
     const auto reset_from_h = at.read(v1);
     const auto reset_from_x = at.read(v2);
@@ -419,7 +419,7 @@ constexpr Group forward_saving_before_0_groups[] = {{0, 3, forward_saving_before
 
 template <class T> [[gnu::flatten]] void forward_saving_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld}, v6 = views[6];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
     at.write(v3, reset_from_x);
     const auto update_from_x = at.read(v1);
@@ -445,7 +445,7 @@ constexpr Group forward_saving_inside_0_groups[] = {{1, 3, forward_saving_inside
 
 template <class T> [[gnu::flatten]] void forward_saving_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v2.ld}, v9 = views[9], v10 = views[10], v11 = {views[11].p, v10.ld}, v12 = {views[12].p, v10.ld}, v13 = {views[13].p, v10.ld}, v14 = {views[14].p, v9.ld}, v15 = {views[15].p, v10.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
     const auto reset_from_h = at.read(v1);
     const auto reset_from_x = at.read(v2);
@@ -503,7 +503,7 @@ template <class T> constexpr Plan<T> forward_saving = {
 
 template <class T> [[gnu::flatten]] void backward_saved_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v1.ld}, v9 = views[9], v10 = {views[10].p, v5.ld}, v11 = {views[11].p, v5.ld}, v12 = {views[12].p, v5.ld}, v13 = {views[13].p, v5.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
     const auto d_h_new_output = at.read(v1);
     const auto d_h_new = d_h_new_carried + d_h_new_output;
@@ -545,7 +545,7 @@ constexpr Group backward_saved_inside_1_groups[] = {{0, 1, backward_saved_inside
 
 template <class T> [[gnu::flatten]] void backward_saved_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
     const auto d_h_prev_through_weights = at.read(v1);
     const auto update_gate_saved = at.saved_gate(v2);
@@ -571,7 +571,7 @@ constexpr Group backward_saved_after_0_groups[] = {{1, 1, backward_saved_after_0
 
 template <class T> [[gnu::flatten]] void backward_saved_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
     at.write(v1, d_x);
   });
@@ -634,7 +634,7 @@ template <class T> constexpr Plan<T> backward_saved = {
 
 template <class T> [[gnu::flatten]] void backward_recording_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v1.ld}, v9 = views[9], v10 = {views[10].p, v5.ld}, v11 = {views[11].p, v5.ld}, v12 = {views[12].p, v5.ld}, v13 = {views[13].p, v5.ld}, v14 = {views[14].p, v1.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
     const auto d_h_new_output = at.read(v1);
     const auto d_h_new = d_h_new_carried + d_h_new_output;
@@ -678,7 +678,7 @@ constexpr Group backward_recording_inside_1_groups[] = {{0, 1, backward_recordin
 
 template <class T> [[gnu::flatten]] void backward_recording_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
     const auto d_h_prev_through_weights = at.read(v1);
     const auto update_gate_saved = at.saved_gate(v2);
@@ -704,7 +704,7 @@ constexpr Group backward_recording_after_0_groups[] = {{1, 1, backward_recording
 
 template <class T> [[gnu::flatten]] void backward_recording_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
     at.write(v1, d_x);
   });
@@ -773,7 +773,7 @@ constexpr Group double_backward_inputs_before_0_groups[] = {{0, 3, double_backwa
 
 template <class T> [[gnu::flatten]] void double_backward_inputs_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_d_reset_preactivation_invariant = at.read(v0);
     at.write(v3, dd_d_reset_preactivation_invariant);
     const auto dd_d_update_preactivation_invariant = at.read(v1);
@@ -785,14 +785,20 @@ template <class T> [[gnu::flatten]] void double_backward_inputs_before_0(const V
 
 constexpr Value double_backward_inputs_before_0_reads[] = {{Place::sum, 0}, {Place::sum, 1}, {Place::sum, 2}};
 
-constexpr Value double_backward_inputs_before_0_writes[] = {{Place::record, 1}, {Place::record, 2}, {Place::record, 3}};
+constexpr Value double_backward_inputs_before_0_writes[] = {{Place::record, 0}, {Place::record, 1}, {Place::record, 2}};
 
 template <class T> constexpr Stage<T> double_backward_inputs_before[] = {
     {0, false, double_backward_inputs_before_0_groups, double_backward_inputs_before_0_reads, double_backward_inputs_before_0_writes, double_backward_inputs_before_0<T>}};
 
+constexpr int16_t double_backward_inputs_inside_0_0_matrices_0[] = {3, 4, 5};
+
+constexpr Run double_backward_inputs_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, double_backward_inputs_inside_0_0_matrices_0}};
+
+constexpr Group double_backward_inputs_inside_0_groups[] = {{1, 3, double_backward_inputs_inside_0_runs_0}};
+
 template <class T> [[gnu::flatten]] void double_backward_inputs_inside_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = views[6], v7 = views[7], v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v6.ld}, v11 = views[11], v12 = {views[12].p, v11.ld}, v13 = {views[13].p, v11.ld}, v14 = {views[14].p, v6.ld}, v15 = {views[15].p, v6.ld}, v16 = {views[16].p, v11.ld}, v17 = {views[17].p, v11.ld}, v18 = {views[18].p, v6.ld}, v19 = {views[19].p, v11.ld}, v20 = {views[20].p, v11.ld}, v21 = {views[21].p, v11.ld}, v22 = {views[22].p, v6.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = views[6], v7 = views[7], v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v6.ld}, v11 = views[11], v12 = {views[12].p, v6.ld}, v13 = {views[13].p, v11.ld}, v14 = {views[14].p, v11.ld}, v15 = {views[15].p, v6.ld}, v16 = {views[16].p, v6.ld}, v17 = {views[17].p, v6.ld}, v18 = {views[18].p, v6.ld}, v19 = {views[19].p, v6.ld}, v20 = {views[20].p, v6.ld}, v21 = {views[21].p, v1.ld}, v22 = {views[22].p, v6.ld}, v23 = {views[23].p, v0.ld}, v24 = {views[24].p, v1.ld}, v25 = {views[25].p, v1.ld}, v26 = {views[26].p, v1.ld}, v27 = {views[27].p, v1.ld}, v28 = {views[28].p, v1.ld}, v29 = {views[29].p, v1.ld};
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_d_h_prev_carried = at.read(v0);
     const auto dd_d_h_prev = dd_d_h_prev_carried;
     const auto d_h_new_carried = at.read(v1);
@@ -820,92 +826,51 @@ template <class T> [[gnu::flatten]] void double_backward_inputs_inside_0(const V
     const auto shared_7 = reset_gate_complement*shared_1;
     const auto shared_8 = shared_3*shared_7;
     const auto d_reset_preactivation = shared_6*shared_8;
-    at.write(v10, dd_d_h_prev);
-    at.write(v11, shared_1);
-    at.write(v12, shared_2);
-    at.write(v13, shared_3);
-    at.write(v14, d_candidate_from_h);
-    at.write(v15, d_candidate_from_x);
-    at.write(v16, shared_4);
-    at.write(v17, shared_5);
-    at.write(v18, d_update_preactivation);
-    at.write(v19, shared_6);
-    at.write(v20, shared_7);
-    at.write(v21, shared_8);
-    at.write(v22, d_reset_preactivation);
-  });
-}
-
-constexpr Value double_backward_inputs_inside_0_reads[] = {{Place::entering, 0}, {Place::sequence, 0}, {Place::sequence, 1}, {Place::sequence, 2}, {Place::sequence, 3}, {Place::sequence, 4}, {Place::record, 9}, {Place::parameter, 0}, {Place::sequence, 5}, {Place::sequence, 6}};
-
-constexpr Value double_backward_inputs_inside_0_writes[] = {{Place::record, 0}, {Place::step, 0}, {Place::step, 1}, {Place::step, 2}, {Place::record, 4}, {Place::record, 5}, {Place::step, 3}, {Place::step, 4}, {Place::record, 6}, {Place::step, 5}, {Place::step, 6}, {Place::step, 7}, {Place::record, 7}};
-
-constexpr int16_t double_backward_inputs_inside_1_0_matrices_0[] = {3, 4, 5};
-
-constexpr Run double_backward_inputs_inside_1_runs_0[] = {{{Place::record, 0}, 1, 0, false, double_backward_inputs_inside_1_0_matrices_0}};
-
-constexpr Group double_backward_inputs_inside_1_groups[] = {{1, 3, double_backward_inputs_inside_1_runs_0}};
-
-template <class T> [[gnu::flatten]] void double_backward_inputs_inside_1(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v2.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v0.ld}, v10 = views[10], v11 = {views[11].p, v2.ld}, v12 = {views[12].p, v0.ld}, v13 = {views[13].p, v10.ld}, v14 = {views[14].p, v2.ld}, v15 = {views[15].p, v2.ld}, v16 = {views[16].p, v10.ld}, v17 = {views[17].p, v2.ld}, v18 = {views[18].p, v10.ld}, v19 = {views[19].p, v0.ld}, v20 = views[20], v21 = {views[21].p, v10.ld}, v22 = {views[22].p, v10.ld}, v23 = {views[23].p, v10.ld}, v24 = {views[24].p, v10.ld}, v25 = {views[25].p, v10.ld}, v26 = {views[26].p, v10.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
-    const auto dd_d_update_preactivation_invariant = at.read(v0);
-    const auto dd_d_update_preactivation_varying = at.read(v1);
+    const auto dd_d_update_preactivation_invariant = at.read(v10);
+    const auto dd_d_update_preactivation_varying = at.read(v11);
     const auto shared_9 = dd_d_update_preactivation_invariant + dd_d_update_preactivation_varying;
-    const auto shared_5 = at.read(v2);
     const auto dd_h_prev = shared_5*shared_9;
-    const auto dd_d_reset_preactivation_invariant = at.read(v3);
-    const auto dd_d_reset_preactivation_varying = at.read(v4);
+    const auto dd_d_reset_preactivation_invariant = at.read(v12);
+    const auto dd_d_reset_preactivation_varying = at.read(v13);
     const auto shared_10 = dd_d_reset_preactivation_invariant + dd_d_reset_preactivation_varying;
-    const auto shared_8 = at.read(v5);
     const auto dd_b_n_per_step = shared_10*shared_8;
-    const auto shared_4 = at.read(v6);
     const auto shared_11 = shared_4*shared_9;
-    const auto shared_6 = at.read(v7);
     const auto shared_12 = shared_10*shared_6;
-    const auto dd_d_candidate_from_h = at.read(v8);
-    const auto dd_d_candidate_from_x = at.read(v9);
-    const auto reset_gate_saved = at.saved_gate(v10);
-    const auto reset_gate_complement = reset_gate_saved.complement;
+    const auto dd_d_candidate_from_h = at.read(v14);
+    const auto dd_d_candidate_from_x = at.read(v15);
     const auto shared_13 = dd_d_candidate_from_h + dd_d_candidate_from_x + reset_gate_complement*shared_12;
-    const auto shared_3 = at.read(v11);
     const auto shared_14 = shared_13*shared_3;
-    const auto dd_d_h_prev = at.read(v12);
-    const auto update_gate_saved = at.saved_gate(v13);
-    const auto update_gate = update_gate_saved.gate;
-    const auto update_gate_complement = update_gate_saved.complement;
     const auto dd_d_h_new_carried = shared_14*update_gate_complement + update_gate*(dd_d_h_prev - shared_11*update_gate_complement);
     const auto dd_d_h_new_output = dd_d_h_new_carried;
-    const auto reset_gate = reset_gate_saved.gate;
     const auto shared_15 = reset_gate*shared_13;
-    const auto shared_2 = at.read(v14);
-    const auto shared_7 = at.read(v15);
     const auto dd_reset_preactivation = shared_2*shared_7*(-reset_gate*reset_gate*shared_12 + shared_15);
     const auto dd_update_preactivation = shared_5*(dd_d_h_prev + shared_11*(update_gate - update_gate_complement) - shared_14);
-    const auto candidate = at.read(v16);
-    const auto shared_1 = at.read(v17);
     const auto dd_candidate_preactivation = shared_1*shared_2*(-T(2)*candidate*shared_15 - shared_9*update_gate);
     const auto dd_candidate_from_x = dd_b_n_per_step;
     const auto dd_candidate_from_h = dd_b_n_per_step;
-    at.write(v18, dd_h_prev);
-    at.write(v19, dd_b_n_per_step);
-    at.write(v20, dd_d_h_new_carried);
-    at.write(v21, dd_d_h_new_output);
-    at.write(v22, dd_reset_preactivation);
-    at.write(v23, dd_update_preactivation);
-    at.write(v24, dd_candidate_preactivation);
-    at.write(v25, dd_candidate_from_x);
-    at.write(v26, dd_candidate_from_h);
+    at.write(v16, dd_d_h_prev);
+    at.write(v17, d_candidate_from_h);
+    at.write(v18, d_candidate_from_x);
+    at.write(v19, d_update_preactivation);
+    at.write(v20, d_reset_preactivation);
+    at.write(v21, dd_h_prev);
+    at.write(v22, dd_b_n_per_step);
+    at.write(v23, dd_d_h_new_carried);
+    at.write(v24, dd_d_h_new_output);
+    at.write(v25, dd_reset_preactivation);
+    at.write(v26, dd_update_preactivation);
+    at.write(v27, dd_candidate_preactivation);
+    at.write(v28, dd_candidate_from_x);
+    at.write(v29, dd_candidate_from_h);
   });
 }
 
-constexpr Value double_backward_inputs_inside_1_reads[] = {{Place::record, 2}, {Place::sum, 1}, {Place::step, 4}, {Place::record, 1}, {Place::sum, 0}, {Place::step, 7}, {Place::step, 3}, {Place::step, 5}, {Place::sum, 2}, {Place::record, 3}, {Place::sequence, 4}, {Place::step, 2}, {Place::record, 0}, {Place::sequence, 2}, {Place::step, 1}, {Place::step, 6}, {Place::sequence, 3}, {Place::step, 0}};
+constexpr Value double_backward_inputs_inside_0_reads[] = {{Place::entering, 0}, {Place::sequence, 7}, {Place::sequence, 8}, {Place::sequence, 9}, {Place::sequence, 10}, {Place::sequence, 11}, {Place::record, 9}, {Place::parameter, 0}, {Place::sequence, 12}, {Place::sequence, 13}, {Place::record, 1}, {Place::sum, 1}, {Place::record, 0}, {Place::sum, 0}, {Place::sum, 2}, {Place::record, 2}};
 
-constexpr Value double_backward_inputs_inside_1_writes[] = {{Place::sequence, 7}, {Place::record, 8}, {Place::leaving, 0}, {Place::sequence, 8}, {Place::sequence, 9}, {Place::sequence, 10}, {Place::sequence, 11}, {Place::sequence, 12}, {Place::sequence, 13}};
+constexpr Value double_backward_inputs_inside_0_writes[] = {{Place::record, 3}, {Place::record, 4}, {Place::record, 5}, {Place::record, 6}, {Place::record, 7}, {Place::sequence, 0}, {Place::record, 8}, {Place::leaving, 0}, {Place::sequence, 1}, {Place::sequence, 2}, {Place::sequence, 3}, {Place::sequence, 4}, {Place::sequence, 5}, {Place::sequence, 6}};
 
 template <class T> constexpr Stage<T> double_backward_inputs_inside[] = {
-    {0, true, {}, double_backward_inputs_inside_0_reads, double_backward_inputs_inside_0_writes, double_backward_inputs_inside_0<T>},
-    {0, false, double_backward_inputs_inside_1_groups, double_backward_inputs_inside_1_reads, double_backward_inputs_inside_1_writes, double_backward_inputs_inside_1<T>}};
+    {0, true, double_backward_inputs_inside_0_groups, double_backward_inputs_inside_0_reads, double_backward_inputs_inside_0_writes, double_backward_inputs_inside_0<T>}};
 
 constexpr OuterTerm double_backward_inputs_outer_0[] = {{7, 10}};
 
@@ -913,23 +878,21 @@ constexpr OuterTerm double_backward_inputs_outer_1[] = {{6, 10}};
 
 constexpr OuterTerm double_backward_inputs_outer_2[] = {{5, 10}};
 
-constexpr OuterTerm double_backward_inputs_outer_3[] = {{7, 0}};
+constexpr OuterTerm double_backward_inputs_outer_3[] = {{7, 3}};
 
-constexpr OuterTerm double_backward_inputs_outer_4[] = {{6, 0}};
+constexpr OuterTerm double_backward_inputs_outer_4[] = {{6, 3}};
 
-constexpr OuterTerm double_backward_inputs_outer_5[] = {{4, 0}};
+constexpr OuterTerm double_backward_inputs_outer_5[] = {{4, 3}};
 
 constexpr Source double_backward_inputs_sum_0[] = {{21, 2}, {22, 2}};
 
 constexpr int16_t double_backward_inputs_sum_terms_0[] = {8};
 
-constexpr Source double_backward_inputs_parameter_0[] = {{4, 2}, {5, 2}};
+constexpr Source double_backward_inputs_parameter_0[] = {{11, 2}, {12, 2}};
 
-constexpr Sequence double_backward_inputs_sequences[] = {{{1, 0}, 0}, {{2, 0}, 0}, {{3, 1}, 0}, {{3, 2}, 0}, {{3, 0}, 0}, {{3, 4}, 0}, {{3, 3}, 0}, {{6, 0}, 0}, {{7, 0}, 0}, {{8, 0}, 0}, {{9, 0}, 0}, {{10, 0}, 0}, {{11, 0}, 0}, {{12, 0}, 0}, {{14, 0}, 0}, {{16, 0}, 1}};
+constexpr Sequence double_backward_inputs_sequences[] = {{{1, 0}, 0}, {{2, 0}, 0}, {{3, 0}, 0}, {{4, 0}, 0}, {{5, 0}, 0}, {{6, 0}, 0}, {{7, 0}, 0}, {{8, 0}, 0}, {{9, 0}, 0}, {{10, 1}, 0}, {{10, 2}, 0}, {{10, 0}, 0}, {{10, 4}, 0}, {{10, 3}, 0}, {{14, 0}, 0}, {{16, 0}, 1}};
 
 constexpr int8_t double_backward_inputs_record[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-
-constexpr int8_t double_backward_inputs_step[] = {0, 0, 0, 0, 0, 0, 0, 0};
 
 constexpr Carried double_backward_inputs_carried[] = {{17, 18, 0}};
 
@@ -944,12 +907,12 @@ constexpr Outer double_backward_inputs_outers[] = {{{19, 0}, 0, 1, double_backwa
 constexpr Sum double_backward_inputs_sums[] = {{double_backward_inputs_sum_0, 0, double_backward_inputs_sum_terms_0}};
 
 template <class T> constexpr Plan<T> double_backward_inputs = {
-    "gru_keep_whole_double_backward_inputs", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["d_h_new_carried", "sequence", ["H"]], ["d_h_new_output", "sequence", ["H"]], ["saved", "saved", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["dd_h_prev", "sequence", ["H"]], ["dd_d_h_new_output", "sequence", ["H"]], ["dd_reset_preactivation", "sequence", ["H"]], ["dd_update_preactivation", "sequence", ["H"]], ["dd_candidate_preactivation", "sequence", ["H"]], ["dd_candidate_from_x", "sequence", ["H"]], ["dd_candidate_from_h", "sequence", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["dd_d_x", "sequence", ["I"]], ["dd_d_h_prev_carried", "initial", ["H"]], ["dd_d_h_new_carried_last", "last", ["H"]], ["dd_weight_ih", "d_matrix", ["H", "I"]], ["dd_weight_hh", "d_matrix", ["H", "H"]], ["dd_bias_ih", "d_vector", ["H"]], ["dd_bias_hh", "d_vector", ["H"]]], "saved": 5, "optional": []})", false,
-    double_backward_inputs_sequences, {}, double_backward_inputs_record, double_backward_inputs_step, double_backward_inputs_carried, double_backward_inputs_parameters, double_backward_inputs_matrices, double_backward_inputs_copies, double_backward_inputs_before<T>, double_backward_inputs_inside<T>, {}, double_backward_inputs_outers, double_backward_inputs_sums};
+    "gru_keep_whole_double_backward_inputs", R"({"axes": ["H", "I"], "arguments": [["weight_ih", "matrix", ["H", "I"]], ["dd_h_prev", "sequence", ["H"]], ["dd_d_h_new_output", "sequence", ["H"]], ["dd_reset_preactivation", "sequence", ["H"]], ["dd_update_preactivation", "sequence", ["H"]], ["dd_candidate_preactivation", "sequence", ["H"]], ["dd_candidate_from_x", "sequence", ["H"]], ["dd_candidate_from_h", "sequence", ["H"]], ["d_h_new_carried", "sequence", ["H"]], ["d_h_new_output", "sequence", ["H"]], ["saved", "saved", ["H"]], ["bias_ih", "vector", ["H"]], ["bias_hh", "vector", ["H"]], ["weight_hh", "matrix", ["H", "H"]], ["h_new", "sequence", ["H"]], ["h_prev", "initial", ["H"]], ["dd_d_x", "sequence", ["I"]], ["dd_d_h_prev_carried", "initial", ["H"]], ["dd_d_h_new_carried_last", "last", ["H"]], ["dd_weight_ih", "d_matrix", ["H", "I"]], ["dd_weight_hh", "d_matrix", ["H", "H"]], ["dd_bias_ih", "d_vector", ["H"]], ["dd_bias_hh", "d_vector", ["H"]]], "saved": 5, "optional": []})", false,
+    double_backward_inputs_sequences, {}, double_backward_inputs_record, {}, double_backward_inputs_carried, double_backward_inputs_parameters, double_backward_inputs_matrices, double_backward_inputs_copies, double_backward_inputs_before<T>, double_backward_inputs_inside<T>, {}, double_backward_inputs_outers, double_backward_inputs_sums};
 
 template <class T> [[gnu::flatten]] void double_backward_end_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v1.ld}, v8 = views[8], v9 = views[9], v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v1.ld}, v12 = {views[12].p, v1.ld}, v13 = views[13], v14 = {views[14].p, v8.ld}, v15 = {views[15].p, v8.ld}, v16 = {views[16].p, v8.ld}, v17 = {views[17].p, v8.ld}, v18 = {views[18].p, v8.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_h_new_carried = at.read(v0);
     const auto dd_h_new = dd_h_new_carried;
     const auto update_gate_saved = at.saved_gate(v1);
@@ -999,7 +962,7 @@ constexpr Group double_backward_end_inside_1_groups[] = {{0, 1, double_backward_
 
 template <class T> [[gnu::flatten]] void double_backward_end_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v2.ld}, v4 = views[4];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_h_new = at.read(v0);
     const auto dd_h_prev_through_weights = at.read(v1);
     const auto dd_h_prev_trajectory = at.read(v2);
@@ -1026,7 +989,7 @@ constexpr Group double_backward_end_after_0_groups[] = {{1, 1, double_backward_e
 
 template <class T> [[gnu::flatten]] void double_backward_end_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_x = at.read(v0);
     at.write(v1, dd_x);
   });
@@ -1109,7 +1072,7 @@ constexpr Group double_backward_all_before_0_groups[] = {{0, 2, double_backward_
 
 template <class T> [[gnu::flatten]] void double_backward_all_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v0.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v0.ld}, v8 = {views[8].p, v0.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = views[11], v12 = views[12], v13 = {views[13].p, v5.ld}, v14 = {views[14].p, v5.ld}, v15 = {views[15].p, v5.ld}, v16 = {views[16].p, v5.ld}, v17 = {views[17].p, v5.ld}, v18 = {views[18].p, v5.ld}, v19 = {views[19].p, v5.ld}, v20 = {views[20].p, v5.ld}, v21 = {views[21].p, v5.ld}, v22 = {views[22].p, v5.ld}, v23 = {views[23].p, v5.ld}, v24 = {views[24].p, v5.ld}, v25 = {views[25].p, v5.ld}, v26 = {views[26].p, v5.ld}, v27 = {views[27].p, v5.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
     const auto d_h_new_output = at.read(v1);
     const auto update_gate_saved = at.saved_gate(v2);
@@ -1158,19 +1121,19 @@ template <class T> [[gnu::flatten]] void double_backward_all_before_0(const View
 
 constexpr Value double_backward_all_before_0_reads[] = {{Place::sequence, 0}, {Place::sequence, 1}, {Place::sequence, 2}, {Place::sequence, 3}, {Place::sequence, 4}, {Place::record, 19}, {Place::parameter, 0}, {Place::sequence, 5}, {Place::sequence, 6}, {Place::sum, 0}, {Place::sum, 1}, {Place::sum, 2}, {Place::sum, 3}};
 
-constexpr Value double_backward_all_before_0_writes[] = {{Place::record, 4}, {Place::record, 5}, {Place::record, 6}, {Place::record, 7}, {Place::record, 8}, {Place::record, 9}, {Place::record, 1}, {Place::record, 10}, {Place::record, 11}, {Place::record, 12}, {Place::record, 0}, {Place::record, 13}, {Place::record, 14}, {Place::record, 15}, {Place::record, 16}};
+constexpr Value double_backward_all_before_0_writes[] = {{Place::record, 3}, {Place::record, 4}, {Place::record, 5}, {Place::record, 6}, {Place::record, 7}, {Place::record, 8}, {Place::record, 1}, {Place::record, 9}, {Place::record, 10}, {Place::record, 11}, {Place::record, 0}, {Place::record, 12}, {Place::record, 13}, {Place::record, 14}, {Place::record, 15}};
 
 constexpr int16_t double_backward_all_before_1_0_matrices_0[] = {0, 1};
 
 constexpr int16_t double_backward_all_before_1_0_matrices_1[] = {8};
 
-constexpr Run double_backward_all_before_1_runs_0[] = {{{Place::record, 0}, 2, 0, true, double_backward_all_before_1_0_matrices_0}, {{Place::record, 7}, 1, 0, true, double_backward_all_before_1_0_matrices_1}};
+constexpr Run double_backward_all_before_1_runs_0[] = {{{Place::record, 0}, 2, 0, true, double_backward_all_before_1_0_matrices_0}, {{Place::record, 6}, 1, 0, true, double_backward_all_before_1_0_matrices_1}};
 
 constexpr Group double_backward_all_before_1_groups[] = {{3, 1, double_backward_all_before_1_runs_0}};
 
 template <class T> [[gnu::flatten]] void double_backward_all_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_h_prev_through_weights = at.read(v0);
     at.write(v1, dd_h_prev_through_weights);
   });
@@ -1178,99 +1141,87 @@ template <class T> [[gnu::flatten]] void double_backward_all_before_1(const View
 
 constexpr Value double_backward_all_before_1_reads[] = {{Place::sum, 0}};
 
-constexpr Value double_backward_all_before_1_writes[] = {{Place::record, 17}};
+constexpr Value double_backward_all_before_1_writes[] = {{Place::record, 16}};
 
 template <class T> constexpr Stage<T> double_backward_all_before[] = {
     {0, false, double_backward_all_before_0_groups, double_backward_all_before_0_reads, double_backward_all_before_0_writes, double_backward_all_before_0<T>},
     {0, false, double_backward_all_before_1_groups, double_backward_all_before_1_reads, double_backward_all_before_1_writes, double_backward_all_before_1<T>}};
 
+constexpr int16_t double_backward_all_inside_0_0_matrices_0[] = {9, 10, 11};
+
+constexpr Run double_backward_all_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, double_backward_all_inside_0_0_matrices_0}};
+
+constexpr Group double_backward_all_inside_0_groups[] = {{4, 3, double_backward_all_inside_0_runs_0}};
+
 template <class T> [[gnu::flatten]] void double_backward_all_inside_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v1.ld}, v4 = views[4], v5 = {views[5].p, v1.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v4.ld}, v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v1.ld}, v12 = {views[12].p, v1.ld}, v13 = {views[13].p, v2.ld}, v14 = {views[14].p, v1.ld}, v15 = {views[15].p, v4.ld}, v16 = {views[16].p, v1.ld}, v17 = views[17], v18 = {views[18].p, v1.ld}, v19 = {views[19].p, v17.ld}, v20 = {views[20].p, v1.ld}, v21 = {views[21].p, v1.ld}, v22 = {views[22].p, v17.ld}, v23 = {views[23].p, v1.ld}, v24 = {views[24].p, v1.ld}, v25 = {views[25].p, v1.ld}, v26 = {views[26].p, v17.ld}, v27 = {views[27].p, v1.ld}, v28 = {views[28].p, v0.ld}, v29 = {views[29].p, v17.ld}, v30 = {views[30].p, v17.ld}, v31 = {views[31].p, v17.ld}, v32 = {views[32].p, v17.ld}, v33 = {views[33].p, v17.ld}, v34 = {views[34].p, v17.ld};
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_d_h_prev_carried = at.read(v0);
     const auto dd_d_h_prev = dd_d_h_prev_carried;
     const auto d_candidate_from_h = at.read(v1);
     const auto d_candidate_from_x = d_candidate_from_h;
-    at.write(v2, dd_d_h_prev);
-    at.write(v3, d_candidate_from_x);
-  });
-}
-
-constexpr Value double_backward_all_inside_0_reads[] = {{Place::entering, 0}, {Place::record, 7}};
-
-constexpr Value double_backward_all_inside_0_writes[] = {{Place::record, 3}, {Place::record, 2}};
-
-constexpr int16_t double_backward_all_inside_1_0_matrices_0[] = {9, 10, 11};
-
-constexpr Run double_backward_all_inside_1_runs_0[] = {{{Place::record, 3}, 1, 0, false, double_backward_all_inside_1_0_matrices_0}};
-
-constexpr Group double_backward_all_inside_1_groups[] = {{4, 3, double_backward_all_inside_1_runs_0}};
-
-template <class T> [[gnu::flatten]] void double_backward_all_inside_1(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v0.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v1.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v0.ld}, v12 = {views[12].p, v1.ld}, v13 = {views[13].p, v2.ld}, v14 = {views[14].p, v1.ld}, v15 = views[15], v16 = {views[16].p, v1.ld}, v17 = {views[17].p, v1.ld}, v18 = {views[18].p, v15.ld}, v19 = {views[19].p, v1.ld}, v20 = {views[20].p, v1.ld}, v21 = {views[21].p, v15.ld}, v22 = {views[22].p, v1.ld}, v23 = {views[23].p, v15.ld}, v24 = {views[24].p, v1.ld}, v25 = views[25], v26 = {views[26].p, v15.ld}, v27 = {views[27].p, v15.ld}, v28 = {views[28].p, v15.ld}, v29 = {views[29].p, v15.ld}, v30 = {views[30].p, v15.ld}, v31 = {views[31].p, v15.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
-    const auto dd_d_b_z = at.read(v0);
-    const auto dd_d_update_preactivation_through_weights_invariant = at.read(v1);
-    const auto dd_d_update_preactivation_through_weights_varying = at.read(v2);
+    const auto dd_d_b_z = at.read(v2);
+    const auto dd_d_update_preactivation_through_weights_invariant = at.read(v3);
+    const auto dd_d_update_preactivation_through_weights_varying = at.read(v4);
     const auto shared_9 = dd_d_b_z + dd_d_update_preactivation_through_weights_invariant + dd_d_update_preactivation_through_weights_varying;
-    const auto dd_h_prev_through_weights = at.read(v3);
-    const auto shared_5 = at.read(v4);
+    const auto dd_h_prev_through_weights = at.read(v5);
+    const auto shared_5 = at.read(v6);
     const auto dd_h_prev = dd_h_prev_through_weights + shared_5*shared_9;
-    const auto dd_d_b_r = at.read(v5);
-    const auto dd_d_reset_preactivation_through_weights_invariant = at.read(v6);
-    const auto dd_d_reset_preactivation_through_weights_varying = at.read(v7);
+    const auto dd_d_b_r = at.read(v7);
+    const auto dd_d_reset_preactivation_through_weights_invariant = at.read(v8);
+    const auto dd_d_reset_preactivation_through_weights_varying = at.read(v9);
     const auto shared_10 = dd_d_b_r + dd_d_reset_preactivation_through_weights_invariant + dd_d_reset_preactivation_through_weights_varying;
-    const auto shared_8 = at.read(v8);
+    const auto shared_8 = at.read(v10);
     const auto dd_b_n_per_step = shared_10*shared_8;
-    const auto shared_4 = at.read(v9);
+    const auto shared_4 = at.read(v11);
     const auto shared_11 = shared_4*shared_9;
-    const auto shared_6 = at.read(v10);
+    const auto shared_6 = at.read(v12);
     const auto shared_12 = shared_10*shared_6;
-    const auto dd_d_b_n = at.read(v11);
-    const auto dd_d_candidate_from_h_invariant = at.read(v12);
-    const auto dd_d_candidate_from_h_varying = at.read(v13);
-    const auto dd_d_candidate_from_x_through_weights = at.read(v14);
-    const auto reset_gate_saved = at.saved_gate(v15);
+    const auto dd_d_b_n = at.read(v13);
+    const auto dd_d_candidate_from_h_invariant = at.read(v14);
+    const auto dd_d_candidate_from_h_varying = at.read(v15);
+    const auto dd_d_candidate_from_x_through_weights = at.read(v16);
+    const auto reset_gate_saved = at.saved_gate(v17);
     const auto reset_gate_complement = reset_gate_saved.complement;
     const auto shared_13 = dd_d_b_n + dd_d_candidate_from_h_invariant + dd_d_candidate_from_h_varying + dd_d_candidate_from_x_through_weights + reset_gate_complement*shared_12;
-    const auto shared_3 = at.read(v16);
+    const auto shared_3 = at.read(v18);
     const auto shared_14 = shared_13*shared_3;
-    const auto dd_d_h_prev = at.read(v17);
-    const auto update_gate_saved = at.saved_gate(v18);
+    const auto update_gate_saved = at.saved_gate(v19);
     const auto update_gate = update_gate_saved.gate;
     const auto update_gate_complement = update_gate_saved.complement;
     const auto dd_d_h_new_carried = shared_14*update_gate_complement + update_gate*(dd_d_h_prev - shared_11*update_gate_complement);
     const auto dd_d_h_new_output = dd_d_h_new_carried;
     const auto reset_gate = reset_gate_saved.gate;
     const auto shared_15 = reset_gate*shared_13;
-    const auto shared_2 = at.read(v19);
-    const auto shared_7 = at.read(v20);
+    const auto shared_2 = at.read(v20);
+    const auto shared_7 = at.read(v21);
     const auto dd_reset_preactivation = shared_2*shared_7*(-reset_gate*reset_gate*shared_12 + shared_15);
     const auto dd_update_preactivation = shared_5*(dd_d_h_prev + shared_11*(update_gate - update_gate_complement) - shared_14);
-    const auto candidate = at.read(v21);
-    const auto shared_1 = at.read(v22);
+    const auto candidate = at.read(v22);
+    const auto shared_1 = at.read(v23);
     const auto dd_candidate_preactivation = shared_1*shared_2*(-T(2)*candidate*shared_15 - shared_9*update_gate);
     const auto dd_candidate_from_x = dd_b_n_per_step;
     const auto dd_candidate_from_h = dd_b_n_per_step;
-    at.write(v23, dd_h_prev);
-    at.write(v24, dd_b_n_per_step);
-    at.write(v25, dd_d_h_new_carried);
-    at.write(v26, dd_d_h_new_output);
-    at.write(v27, dd_reset_preactivation);
-    at.write(v28, dd_update_preactivation);
-    at.write(v29, dd_candidate_preactivation);
-    at.write(v30, dd_candidate_from_x);
-    at.write(v31, dd_candidate_from_h);
+    at.write(v24, dd_d_h_prev);
+    at.write(v25, d_candidate_from_x);
+    at.write(v26, dd_h_prev);
+    at.write(v27, dd_b_n_per_step);
+    at.write(v28, dd_d_h_new_carried);
+    at.write(v29, dd_d_h_new_output);
+    at.write(v30, dd_reset_preactivation);
+    at.write(v31, dd_update_preactivation);
+    at.write(v32, dd_candidate_preactivation);
+    at.write(v33, dd_candidate_from_x);
+    at.write(v34, dd_candidate_from_h);
   });
 }
 
-constexpr Value double_backward_all_inside_1_reads[] = {{Place::parameter, 1}, {Place::record, 14}, {Place::sum, 1}, {Place::record, 17}, {Place::record, 9}, {Place::parameter, 2}, {Place::record, 13}, {Place::sum, 0}, {Place::record, 12}, {Place::record, 8}, {Place::record, 10}, {Place::parameter, 3}, {Place::record, 16}, {Place::sum, 2}, {Place::record, 15}, {Place::sequence, 4}, {Place::record, 6}, {Place::record, 3}, {Place::sequence, 2}, {Place::record, 5}, {Place::record, 11}, {Place::sequence, 3}, {Place::record, 4}};
+constexpr Value double_backward_all_inside_0_reads[] = {{Place::entering, 0}, {Place::record, 6}, {Place::parameter, 1}, {Place::record, 13}, {Place::sum, 1}, {Place::record, 16}, {Place::record, 8}, {Place::parameter, 2}, {Place::record, 12}, {Place::sum, 0}, {Place::record, 11}, {Place::record, 7}, {Place::record, 9}, {Place::parameter, 3}, {Place::record, 15}, {Place::sum, 2}, {Place::record, 14}, {Place::sequence, 4}, {Place::record, 5}, {Place::sequence, 2}, {Place::record, 4}, {Place::record, 10}, {Place::sequence, 3}, {Place::record, 3}};
 
-constexpr Value double_backward_all_inside_1_writes[] = {{Place::sequence, 8}, {Place::record, 18}, {Place::leaving, 0}, {Place::sequence, 9}, {Place::sequence, 10}, {Place::sequence, 11}, {Place::sequence, 12}, {Place::sequence, 13}, {Place::sequence, 14}};
+constexpr Value double_backward_all_inside_0_writes[] = {{Place::record, 17}, {Place::record, 2}, {Place::sequence, 8}, {Place::record, 18}, {Place::leaving, 0}, {Place::sequence, 9}, {Place::sequence, 10}, {Place::sequence, 11}, {Place::sequence, 12}, {Place::sequence, 13}, {Place::sequence, 14}};
 
 template <class T> constexpr Stage<T> double_backward_all_inside[] = {
-    {0, true, {}, double_backward_all_inside_0_reads, double_backward_all_inside_0_writes, double_backward_all_inside_0<T>},
-    {0, false, double_backward_all_inside_1_groups, double_backward_all_inside_1_reads, double_backward_all_inside_1_writes, double_backward_all_inside_1<T>}};
+    {0, true, double_backward_all_inside_0_groups, double_backward_all_inside_0_reads, double_backward_all_inside_0_writes, double_backward_all_inside_0<T>}};
 
 constexpr int16_t double_backward_all_after_0_0_matrices_0[] = {2, 3, 6};
 
@@ -1280,7 +1231,7 @@ constexpr Group double_backward_all_after_0_groups[] = {{5, 1, double_backward_a
 
 template <class T> [[gnu::flatten]] void double_backward_all_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_x = at.read(v0);
     at.write(v1, dd_x);
   });
@@ -1299,11 +1250,11 @@ constexpr OuterTerm double_backward_all_outer_1[] = {{1, 20}};
 
 constexpr OuterTerm double_backward_all_outer_2[] = {{2, 20}};
 
-constexpr OuterTerm double_backward_all_outer_3[] = {{0, 3}};
+constexpr OuterTerm double_backward_all_outer_3[] = {{0, 17}};
 
-constexpr OuterTerm double_backward_all_outer_4[] = {{1, 3}};
+constexpr OuterTerm double_backward_all_outer_4[] = {{1, 17}};
 
-constexpr OuterTerm double_backward_all_outer_5[] = {{7, 3}};
+constexpr OuterTerm double_backward_all_outer_5[] = {{6, 17}};
 
 constexpr Source double_backward_all_sum_0[] = {{27, 2}, {28, 2}};
 

@@ -14,7 +14,7 @@ constexpr Group forward_before_0_groups[] = {{0, 3, forward_before_0_runs_0}};
 
 template <class T> [[gnu::flatten]] void forward_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
     at.write(v3, reset_from_x);
     const auto update_from_x = at.read(v1);
@@ -39,7 +39,7 @@ constexpr Group forward_inside_0_groups[] = {{1, 2, forward_inside_0_runs_0}};
 
 template <class T> [[gnu::flatten]] void forward_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = views[6], v7 = views[7], v8 = {views[8].p, v7.ld}, v9 = {views[9].p, v7.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
     const auto reset_from_h = at.read(v1);
     const auto reset_from_x = at.read(v2);
@@ -71,7 +71,7 @@ constexpr Group forward_inside_1_groups[] = {{2, 1, forward_inside_1_runs_0}};
 
 template <class T> [[gnu::flatten]] void forward_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = {views[5].p, v4.ld}, v6 = {views[6].p, v3.ld}, v7 = views[7];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_n = at.read(v0);
     const auto candidate_from_h = at.read(v1);
     const auto candidate_from_x = at.read(v2);
@@ -128,7 +128,7 @@ constexpr Group backward_before_0_groups[] = {{0, 3, backward_before_0_runs_0}, 
 
 template <class T> [[gnu::flatten]] void backward_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v2.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v3.ld}, v8 = {views[8].p, v3.ld}, v9 = {views[9].p, v3.ld}, v10 = {views[10].p, v3.ld}, v11 = {views[11].p, v3.ld}, v12 = {views[12].p, v3.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
     const auto reset_from_h = at.read(v1);
     const auto reset_from_x = at.read(v2);
@@ -160,7 +160,7 @@ constexpr Group backward_before_1_groups[] = {{2, 1, backward_before_1_runs_0}};
 
 template <class T> [[gnu::flatten]] void backward_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto candidate_from_h = at.read(v0);
     at.write(v1, candidate_from_h);
   });
@@ -176,7 +176,7 @@ template <class T> constexpr Stage<T> backward_before[] = {
 
 template <class T> [[gnu::flatten]] void backward_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v3.ld}, v7 = {views[7].p, v3.ld}, v8 = {views[8].p, v3.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = {views[11].p, v3.ld}, v12 = {views[12].p, v3.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
     const auto d_h_new_output = at.read(v1);
     const auto d_h_new = d_h_new_carried + d_h_new_output;
@@ -214,7 +214,7 @@ constexpr Group backward_inside_1_groups[] = {{3, 1, backward_inside_1_runs_0}};
 
 template <class T> [[gnu::flatten]] void backward_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = views[3], v4 = {views[4].p, v1.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto d_reset_state = at.read(v0);
     const auto reset_preactivation = at.read(v1);
     const auto reset_state = at.read(v2);
@@ -236,7 +236,7 @@ constexpr Group backward_inside_2_groups[] = {{4, 1, backward_inside_2_runs_0}};
 
 template <class T> [[gnu::flatten]] void backward_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v0.ld}, v5 = views[5];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
     const auto d_h_prev_through_weights = at.read(v1);
     const auto d_reset_state = at.read(v2);
@@ -264,7 +264,7 @@ constexpr Group backward_after_0_groups[] = {{5, 1, backward_after_0_runs_0}};
 
 template <class T> [[gnu::flatten]] void backward_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
     at.write(v1, d_x);
   });
@@ -347,7 +347,7 @@ constexpr Group tangent_before_0_groups[] = {{0, 3, tangent_before_0_runs_0}, {1
 
 template <class T> [[gnu::flatten]] void tangent_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v2.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v1.ld}, v9 = views[9], v10 = {views[10].p, v9.ld}, v11 = {views[11].p, v9.ld}, v12 = {views[12].p, v3.ld}, v13 = {views[13].p, v3.ld}, v14 = {views[14].p, v3.ld}, v15 = {views[15].p, v3.ld}, v16 = {views[16].p, v3.ld}, v17 = {views[17].p, v3.ld}, v18 = {views[18].p, v3.ld}, v19 = {views[19].p, v3.ld}, v20 = {views[20].p, v3.ld}, v21 = {views[21].p, v3.ld}, v22 = {views[22].p, v3.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
     const auto reset_from_h = at.read(v1);
     const auto reset_from_x = at.read(v2);
@@ -389,7 +389,7 @@ constexpr Group tangent_before_1_groups[] = {{3, 2, tangent_before_1_runs_0}};
 
 template <class T> [[gnu::flatten]] void tangent_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = views[2], v3 = {views[3].p, v2.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto candidate_from_h = at.read(v1);
     at.write(v2, candidate_from_h);
     const auto tangent_candidate_from_h_invariant = at.read(v0);
@@ -413,7 +413,7 @@ constexpr Group tangent_inside_0_groups[] = {{4, 2, tangent_inside_0_runs_0}};
 
 template <class T> [[gnu::flatten]] void tangent_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = {views[6].p, v1.ld}, v7 = views[7], v8 = {views[8].p, v0.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v7.ld}, v12 = {views[12].p, v0.ld}, v13 = {views[13].p, v1.ld}, v14 = {views[14].p, v1.ld}, v15 = {views[15].p, v1.ld}, v16 = {views[16].p, v1.ld}, v17 = views[17], v18 = views[18], v19 = {views[19].p, v18.ld}, v20 = {views[20].p, v18.ld}, v21 = {views[21].p, v18.ld}, v22 = {views[22].p, v18.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_z = at.read(v0);
     const auto update_from_h = at.read(v1);
     const auto update_from_x = at.read(v2);
@@ -462,7 +462,7 @@ constexpr Group tangent_inside_1_groups[] = {{5, 1, tangent_inside_1_runs_0}};
 
 template <class T> [[gnu::flatten]] void tangent_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v0.ld}, v6 = views[6], v7 = {views[7].p, v4.ld}, v8 = {views[8].p, v4.ld}, v9 = {views[9].p, v4.ld}, v10 = {views[10].p, v6.ld}, v11 = views[11];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto tangent_candidate_from_h_invariant = at.read(v0);
     const auto tangent_candidate_from_h_varying = at.read(v1);
     const auto tangent_candidate_from_h = tangent_candidate_from_h_invariant + tangent_candidate_from_h_varying;
@@ -527,7 +527,7 @@ constexpr Group forward_saving_before_0_groups[] = {{0, 3, forward_saving_before
 
 template <class T> [[gnu::flatten]] void forward_saving_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = {views[5].p, v3.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto reset_from_x = at.read(v0);
     at.write(v3, reset_from_x);
     const auto update_from_x = at.read(v1);
@@ -552,7 +552,7 @@ constexpr Group forward_saving_inside_0_groups[] = {{1, 2, forward_saving_inside
 
 template <class T> [[gnu::flatten]] void forward_saving_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = views[6], v7 = views[7], v8 = views[8], v9 = {views[9].p, v7.ld}, v10 = {views[10].p, v8.ld}, v11 = {views[11].p, v8.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_r = at.read(v0);
     const auto reset_from_h = at.read(v1);
     const auto reset_from_x = at.read(v2);
@@ -587,7 +587,7 @@ constexpr Group forward_saving_inside_1_groups[] = {{2, 1, forward_saving_inside
 
 template <class T> [[gnu::flatten]] void forward_saving_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = views[4], v5 = {views[5].p, v4.ld}, v6 = views[6], v7 = {views[7].p, v3.ld}, v8 = {views[8].p, v6.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 2>(rows, columns, [=](const auto& at) {
     const auto b_n = at.read(v0);
     const auto candidate_from_h = at.read(v1);
     const auto candidate_from_x = at.read(v2);
@@ -635,7 +635,7 @@ template <class T> constexpr Plan<T> forward_saving = {
 
 template <class T> [[gnu::flatten]] void backward_saved_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = views[4], v5 = views[5], v6 = {views[6].p, v4.ld}, v7 = {views[7].p, v4.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
     const auto d_h_new_output = at.read(v1);
     const auto d_h_new = d_h_new_carried + d_h_new_output;
@@ -665,7 +665,7 @@ constexpr Group backward_saved_inside_1_groups[] = {{0, 1, backward_saved_inside
 
 template <class T> [[gnu::flatten]] void backward_saved_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v0.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto h_prev = at.read(v0);
     const auto reset_gate_saved = at.saved_gate(v1);
     const auto reset_gate = reset_gate_saved.gate;
@@ -691,7 +691,7 @@ constexpr Group backward_saved_inside_2_groups[] = {{1, 1, backward_saved_inside
 
 template <class T> [[gnu::flatten]] void backward_saved_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = views[5];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
     const auto d_h_prev_through_weights = at.read(v1);
     const auto d_reset_state = at.read(v2);
@@ -721,7 +721,7 @@ constexpr Group backward_saved_after_0_groups[] = {{2, 1, backward_saved_after_0
 
 template <class T> [[gnu::flatten]] void backward_saved_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
     at.write(v1, d_x);
   });
@@ -780,7 +780,7 @@ template <class T> constexpr Plan<T> backward_saved = {
 
 template <class T> [[gnu::flatten]] void backward_recording_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = views[4], v5 = views[5], v6 = {views[6].p, v4.ld}, v7 = {views[7].p, v4.ld}, v8 = {views[8].p, v1.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new_carried = at.read(v0);
     const auto d_h_new_output = at.read(v1);
     const auto d_h_new = d_h_new_carried + d_h_new_output;
@@ -812,7 +812,7 @@ constexpr Group backward_recording_inside_1_groups[] = {{0, 1, backward_recordin
 
 template <class T> [[gnu::flatten]] void backward_recording_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v0.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto h_prev = at.read(v0);
     const auto reset_gate_saved = at.saved_gate(v1);
     const auto reset_gate = reset_gate_saved.gate;
@@ -838,7 +838,7 @@ constexpr Group backward_recording_inside_2_groups[] = {{1, 1, backward_recordin
 
 template <class T> [[gnu::flatten]] void backward_recording_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = views[3], v4 = {views[4].p, v3.ld}, v5 = views[5];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_h_new = at.read(v0);
     const auto d_h_prev_through_weights = at.read(v1);
     const auto d_reset_state = at.read(v2);
@@ -868,7 +868,7 @@ constexpr Group backward_recording_after_0_groups[] = {{2, 1, backward_recording
 
 template <class T> [[gnu::flatten]] void backward_recording_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_x = at.read(v0);
     at.write(v1, d_x);
   });
@@ -933,7 +933,7 @@ constexpr Group double_backward_inputs_before_0_groups[] = {{0, 3, double_backwa
 
 template <class T> [[gnu::flatten]] void double_backward_inputs_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = {views[1].p, v0.ld}, v2 = {views[2].p, v0.ld}, v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v4.ld}, v6 = {views[6].p, v4.ld}, v7 = views[7], v8 = {views[8].p, v7.ld}, v9 = {views[9].p, v7.ld}, v10 = {views[10].p, v7.ld}, v11 = {views[11].p, v7.ld}, v12 = {views[12].p, v7.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto candidate = at.read(v0);
     const auto shared_1 = -candidate*candidate + T(1);
     const auto d_h_new_carried = at.read(v1);
@@ -956,17 +956,17 @@ template <class T> [[gnu::flatten]] void double_backward_inputs_before_0(const V
 
 constexpr Value double_backward_inputs_before_0_reads[] = {{Place::sequence, 0}, {Place::sequence, 1}, {Place::sequence, 2}, {Place::sequence, 3}, {Place::sum, 0}, {Place::sum, 1}, {Place::sum, 2}};
 
-constexpr Value double_backward_inputs_before_0_writes[] = {{Place::record, 2}, {Place::record, 3}, {Place::record, 4}, {Place::record, 5}, {Place::record, 6}, {Place::record, 7}};
+constexpr Value double_backward_inputs_before_0_writes[] = {{Place::record, 1}, {Place::record, 2}, {Place::record, 3}, {Place::record, 4}, {Place::record, 5}, {Place::record, 6}};
 
 constexpr int16_t double_backward_inputs_before_1_0_matrices_0[] = {3};
 
-constexpr Run double_backward_inputs_before_1_runs_0[] = {{{Place::record, 4}, 1, 0, true, double_backward_inputs_before_1_0_matrices_0}};
+constexpr Run double_backward_inputs_before_1_runs_0[] = {{{Place::record, 3}, 1, 0, true, double_backward_inputs_before_1_0_matrices_0}};
 
 constexpr Group double_backward_inputs_before_1_groups[] = {{1, 1, double_backward_inputs_before_1_runs_0}};
 
 template <class T> [[gnu::flatten]] void double_backward_inputs_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_reset_state = at.read(v0);
     at.write(v1, d_reset_state);
   });
@@ -974,15 +974,21 @@ template <class T> [[gnu::flatten]] void double_backward_inputs_before_1(const V
 
 constexpr Value double_backward_inputs_before_1_reads[] = {{Place::sum, 0}};
 
-constexpr Value double_backward_inputs_before_1_writes[] = {{Place::record, 8}};
+constexpr Value double_backward_inputs_before_1_writes[] = {{Place::record, 7}};
 
 template <class T> constexpr Stage<T> double_backward_inputs_before[] = {
     {0, false, double_backward_inputs_before_0_groups, double_backward_inputs_before_0_reads, double_backward_inputs_before_0_writes, double_backward_inputs_before_0<T>},
     {0, false, double_backward_inputs_before_1_groups, double_backward_inputs_before_1_reads, double_backward_inputs_before_1_writes, double_backward_inputs_before_1<T>}};
 
+constexpr int16_t double_backward_inputs_inside_0_0_matrices_0[] = {4, 5};
+
+constexpr Run double_backward_inputs_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, double_backward_inputs_inside_0_0_matrices_0}};
+
+constexpr Group double_backward_inputs_inside_0_groups[] = {{2, 2, double_backward_inputs_inside_0_runs_0}};
+
 template <class T> [[gnu::flatten]] void double_backward_inputs_inside_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v2.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v2.ld}, v8 = views[8], v9 = {views[9].p, v8.ld}, v10 = {views[10].p, v2.ld}, v11 = {views[11].p, v8.ld}, v12 = {views[12].p, v8.ld}, v13 = {views[13].p, v2.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v2.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v2.ld}, v8 = views[8], v9 = {views[9].p, v2.ld}, v10 = {views[10].p, v8.ld}, v11 = {views[11].p, v2.ld}, v12 = views[12], v13 = {views[13].p, v2.ld}, v14 = {views[14].p, v2.ld}, v15 = {views[15].p, v2.ld}, v16 = {views[16].p, v12.ld}, v17 = {views[17].p, v1.ld}, v18 = {views[18].p, v12.ld}, v19 = {views[19].p, v1.ld};
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_d_h_prev_carried = at.read(v0);
     const auto dd_d_h_prev = dd_d_h_prev_carried;
     const auto candidate = at.read(v1);
@@ -1000,70 +1006,42 @@ template <class T> [[gnu::flatten]] void double_backward_inputs_inside_0(const V
     const auto reset_gate = reset_gate_saved.gate;
     const auto shared_6 = reset_gate*shared_5;
     const auto d_reset_preactivation = h_prev*shared_6;
-    at.write(v7, dd_d_h_prev);
-    at.write(v8, shared_3);
-    at.write(v9, shared_4);
-    at.write(v10, d_update_preactivation);
-    at.write(v11, shared_5);
-    at.write(v12, shared_6);
-    at.write(v13, d_reset_preactivation);
+    const auto dd_d_reset_preactivation_invariant = at.read(v7);
+    const auto dd_d_reset_preactivation_varying = at.read(v8);
+    const auto shared_7 = dd_d_reset_preactivation_invariant + dd_d_reset_preactivation_varying;
+    const auto shared_8 = h_prev*shared_7;
+    const auto dd_d_reset_state = reset_gate*(dd_d_h_prev + reset_gate_complement*shared_8);
+    const auto dd_d_update_preactivation_invariant = at.read(v9);
+    const auto dd_d_update_preactivation_varying = at.read(v10);
+    const auto shared_9 = dd_d_update_preactivation_invariant + dd_d_update_preactivation_varying;
+    const auto dd_h_prev = -shared_4*shared_9 + shared_6*shared_7;
+    const auto shared_10 = shared_3*shared_9;
+    const auto dd_reset_preactivation = shared_5*(dd_d_reset_state - reset_gate*reset_gate*shared_8);
+    at.write(v11, dd_d_h_prev);
+    at.write(v12, shared_4);
+    at.write(v13, d_update_preactivation);
+    at.write(v14, d_reset_preactivation);
+    at.write(v15, dd_d_reset_state);
+    at.write(v16, shared_9);
+    at.write(v17, dd_h_prev);
+    at.write(v18, shared_10);
+    at.write(v19, dd_reset_preactivation);
   });
 }
 
-constexpr Value double_backward_inputs_inside_0_reads[] = {{Place::entering, 0}, {Place::sequence, 0}, {Place::record, 11}, {Place::record, 3}, {Place::sequence, 3}, {Place::record, 8}, {Place::sequence, 4}};
+constexpr Value double_backward_inputs_inside_0_reads[] = {{Place::entering, 0}, {Place::sequence, 0}, {Place::record, 11}, {Place::record, 2}, {Place::sequence, 3}, {Place::record, 7}, {Place::sequence, 6}, {Place::record, 4}, {Place::sum, 0}, {Place::record, 5}, {Place::sum, 1}};
 
-constexpr Value double_backward_inputs_inside_0_writes[] = {{Place::record, 0}, {Place::step, 0}, {Place::step, 1}, {Place::record, 9}, {Place::step, 2}, {Place::step, 3}, {Place::record, 10}};
+constexpr Value double_backward_inputs_inside_0_writes[] = {{Place::record, 8}, {Place::step, 0}, {Place::record, 9}, {Place::record, 10}, {Place::record, 0}, {Place::step, 1}, {Place::sequence, 4}, {Place::step, 2}, {Place::sequence, 5}};
 
-constexpr int16_t double_backward_inputs_inside_1_0_matrices_0[] = {4, 5};
+constexpr int16_t double_backward_inputs_inside_1_0_matrices_0[] = {3};
 
 constexpr Run double_backward_inputs_inside_1_runs_0[] = {{{Place::record, 0}, 1, 0, false, double_backward_inputs_inside_1_0_matrices_0}};
 
-constexpr Group double_backward_inputs_inside_1_groups[] = {{2, 2, double_backward_inputs_inside_1_runs_0}};
+constexpr Group double_backward_inputs_inside_1_groups[] = {{3, 1, double_backward_inputs_inside_1_runs_0}};
 
 template <class T> [[gnu::flatten]] void double_backward_inputs_inside_1(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v0.ld}, v6 = {views[6].p, v1.ld}, v7 = views[7], v8 = {views[8].p, v7.ld}, v9 = {views[9].p, v7.ld}, v10 = {views[10].p, v7.ld}, v11 = {views[11].p, v0.ld}, v12 = {views[12].p, v7.ld}, v13 = {views[13].p, v4.ld}, v14 = {views[14].p, v7.ld}, v15 = {views[15].p, v4.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
-    const auto dd_d_reset_preactivation_invariant = at.read(v0);
-    const auto dd_d_reset_preactivation_varying = at.read(v1);
-    const auto shared_7 = dd_d_reset_preactivation_invariant + dd_d_reset_preactivation_varying;
-    const auto h_prev = at.read(v2);
-    const auto shared_8 = h_prev*shared_7;
-    const auto dd_d_h_prev = at.read(v3);
-    const auto reset_gate_saved = at.saved_gate(v4);
-    const auto reset_gate = reset_gate_saved.gate;
-    const auto reset_gate_complement = reset_gate_saved.complement;
-    const auto dd_d_reset_state = reset_gate*(dd_d_h_prev + reset_gate_complement*shared_8);
-    const auto dd_d_update_preactivation_invariant = at.read(v5);
-    const auto dd_d_update_preactivation_varying = at.read(v6);
-    const auto shared_9 = dd_d_update_preactivation_invariant + dd_d_update_preactivation_varying;
-    const auto shared_4 = at.read(v7);
-    const auto shared_6 = at.read(v8);
-    const auto dd_h_prev = -shared_4*shared_9 + shared_6*shared_7;
-    const auto shared_3 = at.read(v9);
-    const auto shared_10 = shared_3*shared_9;
-    const auto shared_5 = at.read(v10);
-    const auto dd_reset_preactivation = shared_5*(dd_d_reset_state - reset_gate*reset_gate*shared_8);
-    at.write(v11, dd_d_reset_state);
-    at.write(v12, shared_9);
-    at.write(v13, dd_h_prev);
-    at.write(v14, shared_10);
-    at.write(v15, dd_reset_preactivation);
-  });
-}
-
-constexpr Value double_backward_inputs_inside_1_reads[] = {{Place::record, 5}, {Place::sum, 0}, {Place::record, 11}, {Place::record, 0}, {Place::sequence, 4}, {Place::record, 6}, {Place::sum, 1}, {Place::step, 1}, {Place::step, 3}, {Place::step, 0}, {Place::step, 2}};
-
-constexpr Value double_backward_inputs_inside_1_writes[] = {{Place::record, 1}, {Place::step, 4}, {Place::sequence, 5}, {Place::step, 5}, {Place::sequence, 6}};
-
-constexpr int16_t double_backward_inputs_inside_2_0_matrices_0[] = {3};
-
-constexpr Run double_backward_inputs_inside_2_runs_0[] = {{{Place::record, 1}, 1, 0, false, double_backward_inputs_inside_2_0_matrices_0}};
-
-constexpr Group double_backward_inputs_inside_2_groups[] = {{3, 1, double_backward_inputs_inside_2_runs_0}};
-
-template <class T> [[gnu::flatten]] void double_backward_inputs_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v0.ld}, v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = views[5], v6 = {views[6].p, v4.ld}, v7 = {views[7].p, v5.ld}, v8 = {views[8].p, v0.ld}, v9 = {views[9].p, v4.ld}, v10 = views[10], v11 = {views[11].p, v5.ld}, v12 = {views[12].p, v5.ld}, v13 = {views[13].p, v5.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_d_candidate_preactivation_invariant = at.read(v0);
     const auto dd_d_candidate_preactivation_varying = at.read(v1);
     const auto shared_11 = dd_d_candidate_preactivation_invariant + dd_d_candidate_preactivation_varying;
@@ -1089,32 +1067,31 @@ template <class T> [[gnu::flatten]] void double_backward_inputs_inside_2(const V
   });
 }
 
-constexpr Value double_backward_inputs_inside_2_reads[] = {{Place::record, 7}, {Place::sum, 0}, {Place::record, 2}, {Place::record, 0}, {Place::step, 5}, {Place::sequence, 3}, {Place::step, 1}, {Place::sequence, 0}, {Place::record, 4}, {Place::step, 4}};
+constexpr Value double_backward_inputs_inside_1_reads[] = {{Place::record, 6}, {Place::sum, 0}, {Place::record, 1}, {Place::record, 8}, {Place::step, 2}, {Place::sequence, 3}, {Place::step, 0}, {Place::sequence, 0}, {Place::record, 3}, {Place::step, 1}};
 
-constexpr Value double_backward_inputs_inside_2_writes[] = {{Place::leaving, 0}, {Place::sequence, 7}, {Place::sequence, 8}, {Place::sequence, 9}};
+constexpr Value double_backward_inputs_inside_1_writes[] = {{Place::leaving, 0}, {Place::sequence, 7}, {Place::sequence, 8}, {Place::sequence, 9}};
 
 template <class T> constexpr Stage<T> double_backward_inputs_inside[] = {
-    {0, true, {}, double_backward_inputs_inside_0_reads, double_backward_inputs_inside_0_writes, double_backward_inputs_inside_0<T>},
-    {0, true, double_backward_inputs_inside_1_groups, double_backward_inputs_inside_1_reads, double_backward_inputs_inside_1_writes, double_backward_inputs_inside_1<T>},
-    {0, false, double_backward_inputs_inside_2_groups, double_backward_inputs_inside_2_reads, double_backward_inputs_inside_2_writes, double_backward_inputs_inside_2<T>}};
+    {0, true, double_backward_inputs_inside_0_groups, double_backward_inputs_inside_0_reads, double_backward_inputs_inside_0_writes, double_backward_inputs_inside_0<T>},
+    {0, true, double_backward_inputs_inside_1_groups, double_backward_inputs_inside_1_reads, double_backward_inputs_inside_1_writes, double_backward_inputs_inside_1<T>}};
 
 constexpr OuterTerm double_backward_inputs_outer_0[] = {{10, 12}};
 
 constexpr OuterTerm double_backward_inputs_outer_1[] = {{9, 12}};
 
-constexpr OuterTerm double_backward_inputs_outer_2[] = {{4, 12}};
+constexpr OuterTerm double_backward_inputs_outer_2[] = {{3, 12}};
 
-constexpr OuterTerm double_backward_inputs_outer_3[] = {{10, 0}};
+constexpr OuterTerm double_backward_inputs_outer_3[] = {{10, 8}};
 
-constexpr OuterTerm double_backward_inputs_outer_4[] = {{9, 0}};
+constexpr OuterTerm double_backward_inputs_outer_4[] = {{9, 8}};
 
-constexpr OuterTerm double_backward_inputs_outer_5[] = {{4, 1}};
+constexpr OuterTerm double_backward_inputs_outer_5[] = {{3, 0}};
 
-constexpr Sequence double_backward_inputs_sequences[] = {{{0, 2}, 0}, {{1, 0}, 0}, {{2, 0}, 0}, {{0, 1}, 0}, {{0, 0}, 0}, {{5, 0}, 0}, {{6, 0}, 0}, {{7, 0}, 0}, {{8, 0}, 0}, {{9, 0}, 0}, {{10, 0}, 0}, {{12, 0}, 1}};
+constexpr Sequence double_backward_inputs_sequences[] = {{{0, 2}, 0}, {{1, 0}, 0}, {{2, 0}, 0}, {{0, 1}, 0}, {{5, 0}, 0}, {{6, 0}, 0}, {{0, 0}, 0}, {{7, 0}, 0}, {{8, 0}, 0}, {{9, 0}, 0}, {{10, 0}, 0}, {{12, 0}, 1}};
 
 constexpr int8_t double_backward_inputs_record[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
-constexpr int8_t double_backward_inputs_step[] = {0, 0, 0, 0, 0, 0};
+constexpr int8_t double_backward_inputs_step[] = {0, 0, 0};
 
 constexpr Carried double_backward_inputs_carried[] = {{13, 14, 0}};
 
@@ -1130,7 +1107,7 @@ template <class T> constexpr Plan<T> double_backward_inputs = {
 
 template <class T> [[gnu::flatten]] void double_backward_end_inside_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v5.ld}, v8 = {views[8].p, v5.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_h_new_carried = at.read(v0);
     const auto dd_h_new = dd_h_new_carried;
     const auto update_gate_saved = at.saved_gate(v1);
@@ -1161,7 +1138,7 @@ constexpr Group double_backward_end_inside_1_groups[] = {{0, 1, double_backward_
 
 template <class T> [[gnu::flatten]] void double_backward_end_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = views[3], v4 = {views[4].p, v0.ld}, v5 = views[5], v6 = {views[6].p, v0.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto h_prev = at.read(v0);
     const auto reset_gate_saved = at.saved_gate(v1);
     const auto reset_gate = reset_gate_saved.gate;
@@ -1188,7 +1165,7 @@ constexpr Group double_backward_end_inside_2_groups[] = {{1, 1, double_backward_
 
 template <class T> [[gnu::flatten]] void double_backward_end_inside_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = {views[4].p, v2.ld}, v5 = {views[5].p, v2.ld}, v6 = views[6];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_h_new = at.read(v0);
     const auto dd_h_prev_through_weights = at.read(v1);
     const auto dd_h_prev_trajectory = at.read(v2);
@@ -1219,7 +1196,7 @@ constexpr Group double_backward_end_after_0_groups[] = {{2, 1, double_backward_e
 
 template <class T> [[gnu::flatten]] void double_backward_end_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_x = at.read(v0);
     at.write(v1, dd_x);
   });
@@ -1288,7 +1265,7 @@ constexpr Group double_backward_all_before_0_groups[] = {{0, 2, double_backward_
 
 template <class T> [[gnu::flatten]] void double_backward_all_before_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = {views[2].p, v1.ld}, v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = {views[5].p, v1.ld}, v6 = views[6], v7 = {views[7].p, v6.ld}, v8 = {views[8].p, v0.ld}, v9 = {views[9].p, v0.ld}, v10 = {views[10].p, v0.ld}, v11 = {views[11].p, v0.ld}, v12 = {views[12].p, v0.ld}, v13 = {views[13].p, v0.ld}, v14 = {views[14].p, v0.ld}, v15 = {views[15].p, v0.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto h_prev = at.read(v0);
     const auto reset_gate_saved = at.saved_gate(v1);
     const auto reset_gate = reset_gate_saved.gate;
@@ -1320,7 +1297,7 @@ template <class T> [[gnu::flatten]] void double_backward_all_before_0(const View
 
 constexpr Value double_backward_all_before_0_reads[] = {{Place::record, 16}, {Place::sequence, 0}, {Place::sequence, 1}, {Place::sequence, 2}, {Place::sequence, 3}, {Place::sequence, 4}, {Place::sum, 0}, {Place::sum, 1}};
 
-constexpr Value double_backward_all_before_0_writes[] = {{Place::record, 5}, {Place::record, 6}, {Place::record, 2}, {Place::record, 7}, {Place::record, 8}, {Place::record, 1}, {Place::record, 9}, {Place::record, 10}};
+constexpr Value double_backward_all_before_0_writes[] = {{Place::record, 4}, {Place::record, 5}, {Place::record, 2}, {Place::record, 6}, {Place::record, 7}, {Place::record, 1}, {Place::record, 8}, {Place::record, 9}};
 
 constexpr int16_t double_backward_all_before_1_0_matrices_0[] = {6, 7};
 
@@ -1332,13 +1309,13 @@ constexpr int16_t double_backward_all_before_1_1_matrices_1[] = {8};
 
 constexpr int16_t double_backward_all_before_1_1_matrices_2[] = {9};
 
-constexpr Run double_backward_all_before_1_runs_1[] = {{{Place::record, 5}, 1, 0, false, double_backward_all_before_1_1_matrices_0}, {{Place::sequence, 5}, 1, 1, false, double_backward_all_before_1_1_matrices_1}, {{Place::record, 17}, 1, 1, false, double_backward_all_before_1_1_matrices_2}};
+constexpr Run double_backward_all_before_1_runs_1[] = {{{Place::record, 4}, 1, 0, false, double_backward_all_before_1_1_matrices_0}, {{Place::sequence, 5}, 1, 1, false, double_backward_all_before_1_1_matrices_1}, {{Place::record, 17}, 1, 1, false, double_backward_all_before_1_1_matrices_2}};
 
 constexpr Group double_backward_all_before_1_groups[] = {{1, 2, double_backward_all_before_1_runs_0}, {2, 1, double_backward_all_before_1_runs_1}};
 
 template <class T> [[gnu::flatten]] void double_backward_all_before_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v0.ld}, v4 = views[4], v5 = {views[5].p, v2.ld}, v6 = {views[6].p, v2.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v2.ld}, v9 = {views[9].p, v2.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto d_reset_state = at.read(v0);
     const auto reset_gate_saved = at.saved_gate(v1);
     const auto reset_gate_complement = reset_gate_saved.complement;
@@ -1355,9 +1332,9 @@ template <class T> [[gnu::flatten]] void double_backward_all_before_1(const View
   });
 }
 
-constexpr Value double_backward_all_before_1_reads[] = {{Place::sum, 1}, {Place::sequence, 0}, {Place::record, 5}, {Place::sum, 0}, {Place::sum, 2}};
+constexpr Value double_backward_all_before_1_reads[] = {{Place::sum, 1}, {Place::sequence, 0}, {Place::record, 4}, {Place::sum, 0}, {Place::sum, 2}};
 
-constexpr Value double_backward_all_before_1_writes[] = {{Place::record, 11}, {Place::record, 12}, {Place::record, 0}, {Place::record, 13}, {Place::record, 14}};
+constexpr Value double_backward_all_before_1_writes[] = {{Place::record, 10}, {Place::record, 11}, {Place::record, 0}, {Place::record, 12}, {Place::record, 13}};
 
 constexpr int16_t double_backward_all_before_2_0_matrices_0[] = {0, 1};
 
@@ -1367,7 +1344,7 @@ constexpr Group double_backward_all_before_2_groups[] = {{3, 1, double_backward_
 
 template <class T> [[gnu::flatten]] void double_backward_all_before_2(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_h_prev_through_weights = at.read(v0);
     at.write(v1, dd_h_prev_through_weights);
   });
@@ -1375,42 +1352,30 @@ template <class T> [[gnu::flatten]] void double_backward_all_before_2(const View
 
 constexpr Value double_backward_all_before_2_reads[] = {{Place::sum, 0}};
 
-constexpr Value double_backward_all_before_2_writes[] = {{Place::record, 15}};
+constexpr Value double_backward_all_before_2_writes[] = {{Place::record, 14}};
 
 template <class T> constexpr Stage<T> double_backward_all_before[] = {
     {0, false, double_backward_all_before_0_groups, double_backward_all_before_0_reads, double_backward_all_before_0_writes, double_backward_all_before_0<T>},
     {0, false, double_backward_all_before_1_groups, double_backward_all_before_1_reads, double_backward_all_before_1_writes, double_backward_all_before_1<T>},
     {0, false, double_backward_all_before_2_groups, double_backward_all_before_2_reads, double_backward_all_before_2_writes, double_backward_all_before_2<T>}};
 
+constexpr int16_t double_backward_all_inside_0_0_matrices_0[] = {10, 11};
+
+constexpr Run double_backward_all_inside_0_runs_0[] = {{{Place::entering, 0}, 1, 0, false, double_backward_all_inside_0_0_matrices_0}};
+
+constexpr Group double_backward_all_inside_0_groups[] = {{4, 2, double_backward_all_inside_0_runs_0}};
+
 template <class T> [[gnu::flatten]] void double_backward_all_inside_0(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = views[3], v4 = {views[4].p, v2.ld}, v5 = views[5], v6 = {views[6].p, v1.ld}, v7 = {views[7].p, v2.ld}, v8 = {views[8].p, v3.ld}, v9 = {views[9].p, v2.ld}, v10 = {views[10].p, v2.ld}, v11 = {views[11].p, v2.ld}, v12 = {views[12].p, v2.ld}, v13 = {views[13].p, v2.ld}, v14 = {views[14].p, v2.ld}, v15 = {views[15].p, v2.ld}, v16 = {views[16].p, v2.ld}, v17 = views[17], v18 = {views[18].p, v5.ld}, v19 = {views[19].p, v17.ld}, v20 = {views[20].p, v5.ld};
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_d_h_prev_carried = at.read(v0);
     const auto dd_d_h_prev = dd_d_h_prev_carried;
-    at.write(v1, dd_d_h_prev);
-  });
-}
-
-constexpr Value double_backward_all_inside_0_reads[] = {{Place::entering, 0}};
-
-constexpr Value double_backward_all_inside_0_writes[] = {{Place::record, 3}};
-
-constexpr int16_t double_backward_all_inside_1_0_matrices_0[] = {10, 11};
-
-constexpr Run double_backward_all_inside_1_runs_0[] = {{{Place::record, 3}, 1, 0, false, double_backward_all_inside_1_0_matrices_0}};
-
-constexpr Group double_backward_all_inside_1_groups[] = {{4, 2, double_backward_all_inside_1_runs_0}};
-
-template <class T> [[gnu::flatten]] void double_backward_all_inside_1(const View<T>* views, int rows, int columns) {
-  const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = {views[6].p, v0.ld}, v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v2.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v1.ld}, v11 = {views[11].p, v1.ld}, v12 = {views[12].p, v1.ld}, v13 = {views[13].p, v1.ld}, v14 = {views[14].p, v1.ld}, v15 = {views[15].p, v1.ld}, v16 = views[16], v17 = {views[17].p, v5.ld}, v18 = {views[18].p, v16.ld}, v19 = {views[19].p, v5.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
-    const auto dd_d_b_r = at.read(v0);
-    const auto dd_d_reset_preactivation_through_weights_invariant = at.read(v1);
-    const auto dd_d_reset_preactivation_through_weights_varying = at.read(v2);
+    const auto dd_d_b_r = at.read(v1);
+    const auto dd_d_reset_preactivation_through_weights_invariant = at.read(v2);
+    const auto dd_d_reset_preactivation_through_weights_varying = at.read(v3);
     const auto shared_6 = dd_d_b_r + dd_d_reset_preactivation_through_weights_invariant + dd_d_reset_preactivation_through_weights_varying;
-    const auto h_prev = at.read(v3);
+    const auto h_prev = at.read(v4);
     const auto shared_7 = h_prev*shared_6;
-    const auto dd_d_h_prev = at.read(v4);
     const auto reset_gate_saved = at.saved_gate(v5);
     const auto reset_gate_complement = reset_gate_saved.complement;
     const auto shared_8 = dd_d_h_prev + reset_gate_complement*shared_7;
@@ -1429,27 +1394,28 @@ template <class T> [[gnu::flatten]] void double_backward_all_inside_1(const View
     const auto shared_10 = shared_3*shared_9;
     const auto d_reset_state = at.read(v14);
     const auto dd_reset_preactivation = reset_gate_complement*(-d_reset_state*reset_gate*reset_gate*shared_7 + reset_gate*(d_reset_state*shared_8 + dd_reset_state*h_prev));
-    at.write(v15, dd_d_reset_state);
-    at.write(v16, shared_9);
-    at.write(v17, dd_h_prev);
-    at.write(v18, shared_10);
-    at.write(v19, dd_reset_preactivation);
+    at.write(v15, dd_d_h_prev);
+    at.write(v16, dd_d_reset_state);
+    at.write(v17, shared_9);
+    at.write(v18, dd_h_prev);
+    at.write(v19, shared_10);
+    at.write(v20, dd_reset_preactivation);
   });
 }
 
-constexpr Value double_backward_all_inside_1_reads[] = {{Place::parameter, 0}, {Place::record, 9}, {Place::sum, 0}, {Place::record, 16}, {Place::record, 3}, {Place::sequence, 0}, {Place::parameter, 1}, {Place::record, 10}, {Place::sum, 1}, {Place::record, 15}, {Place::record, 14}, {Place::record, 8}, {Place::record, 12}, {Place::record, 7}, {Place::record, 11}};
+constexpr Value double_backward_all_inside_0_reads[] = {{Place::entering, 0}, {Place::parameter, 0}, {Place::record, 8}, {Place::sum, 0}, {Place::record, 16}, {Place::sequence, 0}, {Place::parameter, 1}, {Place::record, 9}, {Place::sum, 1}, {Place::record, 14}, {Place::record, 13}, {Place::record, 7}, {Place::record, 11}, {Place::record, 6}, {Place::record, 10}};
 
-constexpr Value double_backward_all_inside_1_writes[] = {{Place::record, 4}, {Place::step, 0}, {Place::sequence, 6}, {Place::step, 1}, {Place::sequence, 7}};
+constexpr Value double_backward_all_inside_0_writes[] = {{Place::record, 15}, {Place::record, 3}, {Place::step, 0}, {Place::sequence, 6}, {Place::step, 1}, {Place::sequence, 7}};
 
-constexpr int16_t double_backward_all_inside_2_0_matrices_0[] = {7};
+constexpr int16_t double_backward_all_inside_1_0_matrices_0[] = {7};
 
-constexpr Run double_backward_all_inside_2_runs_0[] = {{{Place::record, 4}, 1, 0, false, double_backward_all_inside_2_0_matrices_0}};
+constexpr Run double_backward_all_inside_1_runs_0[] = {{{Place::record, 3}, 1, 0, false, double_backward_all_inside_1_0_matrices_0}};
 
-constexpr Group double_backward_all_inside_2_groups[] = {{5, 1, double_backward_all_inside_2_runs_0}};
+constexpr Group double_backward_all_inside_1_groups[] = {{5, 1, double_backward_all_inside_1_runs_0}};
 
-template <class T> [[gnu::flatten]] void double_backward_all_inside_2(const View<T>* views, int rows, int columns) {
+template <class T> [[gnu::flatten]] void double_backward_all_inside_1(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1], v2 = views[2], v3 = {views[3].p, v1.ld}, v4 = {views[4].p, v1.ld}, v5 = views[5], v6 = views[6], v7 = {views[7].p, v1.ld}, v8 = {views[8].p, v6.ld}, v9 = {views[9].p, v1.ld}, v10 = {views[10].p, v5.ld}, v11 = views[11], v12 = {views[12].p, v6.ld}, v13 = {views[13].p, v6.ld}, v14 = {views[14].p, v6.ld};
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_d_b_n = at.read(v0);
     const auto dd_d_candidate_preactivation_through_weights_invariant = at.read(v1);
     const auto dd_d_candidate_preactivation_through_weights_varying = at.read(v2);
@@ -1476,14 +1442,13 @@ template <class T> [[gnu::flatten]] void double_backward_all_inside_2(const View
   });
 }
 
-constexpr Value double_backward_all_inside_2_reads[] = {{Place::parameter, 2}, {Place::record, 13}, {Place::sum, 0}, {Place::record, 6}, {Place::record, 3}, {Place::step, 1}, {Place::sequence, 4}, {Place::record, 8}, {Place::sequence, 1}, {Place::record, 2}, {Place::step, 0}};
+constexpr Value double_backward_all_inside_1_reads[] = {{Place::parameter, 2}, {Place::record, 12}, {Place::sum, 0}, {Place::record, 5}, {Place::record, 15}, {Place::step, 1}, {Place::sequence, 4}, {Place::record, 7}, {Place::sequence, 1}, {Place::record, 2}, {Place::step, 0}};
 
-constexpr Value double_backward_all_inside_2_writes[] = {{Place::leaving, 0}, {Place::sequence, 8}, {Place::sequence, 9}, {Place::sequence, 10}};
+constexpr Value double_backward_all_inside_1_writes[] = {{Place::leaving, 0}, {Place::sequence, 8}, {Place::sequence, 9}, {Place::sequence, 10}};
 
 template <class T> constexpr Stage<T> double_backward_all_inside[] = {
-    {0, true, {}, double_backward_all_inside_0_reads, double_backward_all_inside_0_writes, double_backward_all_inside_0<T>},
-    {0, true, double_backward_all_inside_1_groups, double_backward_all_inside_1_reads, double_backward_all_inside_1_writes, double_backward_all_inside_1<T>},
-    {0, false, double_backward_all_inside_2_groups, double_backward_all_inside_2_reads, double_backward_all_inside_2_writes, double_backward_all_inside_2<T>}};
+    {0, true, double_backward_all_inside_0_groups, double_backward_all_inside_0_reads, double_backward_all_inside_0_writes, double_backward_all_inside_0<T>},
+    {0, true, double_backward_all_inside_1_groups, double_backward_all_inside_1_reads, double_backward_all_inside_1_writes, double_backward_all_inside_1<T>}};
 
 constexpr int16_t double_backward_all_after_0_0_matrices_0[] = {2, 3, 8};
 
@@ -1493,7 +1458,7 @@ constexpr Group double_backward_all_after_0_groups[] = {{6, 1, double_backward_a
 
 template <class T> [[gnu::flatten]] void double_backward_all_after_0(const View<T>* views, int rows, int columns) {
   const View<T> v0 = views[0], v1 = views[1];
-  each_block<T>(rows, columns, [=](const auto& at) {
+  each_block<T, 1>(rows, columns, [=](const auto& at) {
     const auto dd_x = at.read(v0);
     at.write(v1, dd_x);
   });
@@ -1512,11 +1477,11 @@ constexpr OuterTerm double_backward_all_outer_1[] = {{1, 17}};
 
 constexpr OuterTerm double_backward_all_outer_2[] = {{2, 17}};
 
-constexpr OuterTerm double_backward_all_outer_3[] = {{0, 3}};
+constexpr OuterTerm double_backward_all_outer_3[] = {{0, 15}};
 
-constexpr OuterTerm double_backward_all_outer_4[] = {{1, 3}};
+constexpr OuterTerm double_backward_all_outer_4[] = {{1, 15}};
 
-constexpr OuterTerm double_backward_all_outer_5[] = {{2, 4}};
+constexpr OuterTerm double_backward_all_outer_5[] = {{2, 3}};
 
 constexpr Source double_backward_all_parameter_0[] = {{10, 0}, {11, 0}};
 

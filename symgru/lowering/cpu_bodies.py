@@ -78,12 +78,17 @@ def body(name: str, tables: Tables, stage: Stage) -> Body:
     source = [
         f"template <class T> [[gnu::flatten]] void {name}(const View<T>* views, int rows, int columns) {{",
         f"  const View<T> {', '.join(_views(stage, places))};",
-        "  each_block<T>(rows, columns, [=](const auto& at) {",
+        f"  each_block<T, {_rows_at_once(stage)}>(rows, columns, [=](const auto& at) {{",
         *(f"    {line}" for line in lines),
         "  });",
         "}",
     ]
     return Body("\n".join(source) + "\n", reading.places, places[len(reading.places) :])
+
+
+def _rows_at_once(stage: Stage) -> int:
+    """Functions want several rows, to overlap; without one there are rather too few registers for them."""
+    return 2 if any(s.expression.atoms(sp.Function) for s in stage.body) else 1
 
 
 class _Reading:

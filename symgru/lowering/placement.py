@@ -137,9 +137,23 @@ def _cheap(loop: Loop, saved: Sequence[Saved]) -> Loop:
     kept |= {v for each in saved for v in each.members}
     taken = {str(s) for s in step.shapes} | {str(s.target) for s in statements}
     (cheap,) = cheapest((tuple(statements),), kept, taken)
-    program = Program(step.inputs, cheap, step.outputs).without_dead_statements()
+    program = Program(step.inputs, _reading_carried(cheap, loop), step.outputs).without_dead_statements()
     inputs = {s: shape for s, shape in step.inputs.items() if s in program.inputs or s in loop.carried}
     return replace(loop, step=Program(inputs, program.statements, program.outputs))
+
+
+def _reading_carried(statements: Sequence[Statement], loop: Loop) -> tuple[Statement, ...]:
+    """Products of a carried value under a second name read it as it enters the step: they need not wait."""
+    names = {s: s for each in statements for s in each.reads | {each.target}}
+    for each in statements:
+        if isinstance(each, Pointwise) and each.expression in loop.carried:
+            names[each.target] = each.expression
+    return tuple(
+        replace(each, terms=tuple(term.renamed(names) for term in each.terms))
+        if isinstance(each, Contract)
+        else each
+        for each in statements
+    )
 
 
 def _masks(step: Program) -> tuple[sp.Symbol, ...]:
