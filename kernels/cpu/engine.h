@@ -139,7 +139,7 @@ template <class T, class S> class Member {
       const Share rows = share(call_.batch, id_, members_);
       for (Place place : {Place::entering, Place::leaving})
         for (int64_t b = rows.first; b < rows.last; b++)
-          fill({place, int16_t(c)}, b, initial ? initial + b * n : nullptr, n);
+          fill({place, int16_t(c)}, b, initial ? initial + b * n : nullptr, {0, n});
     }
     if (!at_.packed_by_call) return;
     int64_t number = 0;
@@ -150,15 +150,16 @@ template <class T, class S> class Member {
       }
   }
 
-  // Row `row` of a value from one of a tensor.
-  void fill(Value value, int64_t row, const S* from, int64_t n) const {
+  // Some columns of row `row` of a value from a row of a tensor, or zero.
+  void fill(Value value, int64_t row, const S* from, Share columns) const {
+    const int64_t j = columns.first, n = columns.last - j;
     const View<T> to = at_.view(value, 0);
-    if (from) convert(to.p + row * to.ld, from, n);
-    else std::memset(to.p + row * to.ld, 0, size_t(n) * sizeof(T));
+    if (from) convert(to.p + row * to.ld + j, from + j, n);
+    else std::memset(to.p + row * to.ld + j, 0, size_t(n) * sizeof(T));
     if constexpr (!std::is_same_v<S, T>) {
       const View<S> copy = at_.stored(value, 0);
-      if (copy.p && from) convert(copy.p + row * copy.ld, from, n);
-      else if (copy.p) std::memset(copy.p + row * copy.ld, 0, size_t(n) * sizeof(S));
+      if (copy.p && from) convert(copy.p + row * copy.ld + j, from + j, n);
+      else if (copy.p) std::memset(copy.p + row * copy.ld + j, 0, size_t(n) * sizeof(S));
     }
   }
 
@@ -183,7 +184,8 @@ template <class T, class S> class Member {
       const Share rows = share(rows_at(t), id_, members_);
       for (int64_t b = rows.first; b < rows.last; b++) {
         const S* row = b < there ? from + (call_.offsets[source] + b) * n : initial ? initial + b * n : nullptr;
-        fill({Place::record, c.item}, call_.offsets[t] - at_.first_row + b, row, n);
+        if (c.initial >= 0 && begins(call_.reverse ? t + 1 : t, b)) row = nullptr;
+        fill({Place::record, c.item}, call_.offsets[t] - at_.first_row + b, row, {0, n});
       }
     }
   }
@@ -207,8 +209,33 @@ template <class T, class S> class Member {
     return false;
   }
 
+  // Whether a sequence of example b begins at step t, so that the boundary before the step is cut: nothing is carried
+  // over it, in neither direction. At step 0 of a layer against time there is no boundary: there it ends.
+  bool begins(int64_t t, int64_t b) const {
+    return call_.resets && b < rows_at(t) && (t > 0 || !call_.reverse) && call_.resets[call_.offsets[t] + b];
+  }
+
+  // What is carried over the boundary before step t is zero where a sequence begins.
+  void cut(int64_t t) const {
+    bool any = false;
+    for (int64_t b = 0; call_.resets && b < rows_at(t) && !any; b++) any = begins(t, b);
+    if (!any) return;
+    for (int c = 0; c < plan_.carried.size; c++) {
+      const int64_t n = size(plan_.carried[c].axis);
+      if (by_units_) cut(c, t, {0, rows_at(t)}, own_units(n));
+      else own_rows(rows_at(t), [&](Share rows) { cut(c, t, rows, {0, n}); });
+    }
+    if (by_units_) wait();
+  }
+
+  void cut(int c, int64_t t, Share rows, Share columns) const {
+    for (int64_t b = rows.first; columns.first < columns.last && b < rows.last; b++)
+      if (begins(t, b)) fill({Place::entering, int16_t(c)}, b, nullptr, columns);
+  }
+
   void step(int64_t t) {
     const int64_t row = call_.offsets[t] - at_.first_row, count = rows_at(t), staying = rows_at(down_ ? t - 1 : t + 1);
+    if (!down_) cut(t);
     for (int i = 0; i < plan_.inside.size; i++) {
       const Stage<T>& stage = plan_.inside[i];
       inside_[i].start(row);
@@ -220,6 +247,7 @@ template <class T, class S> class Member {
       }
     }
     std::swap(at_.entering, at_.leaving);
+    if (down_) cut(t);
     for (int c = 0; c < plan_.carried.size && staying < count; c++) {
       const int64_t n = size(plan_.carried[c].axis);
       if (by_units_) keep_last(c, {staying, count}, own_units(n));

@@ -49,12 +49,15 @@ class _Setting(ctypes.Structure):
         ("sizes", ctypes.c_void_p),
         ("reverse", ctypes.c_int64),
         ("threads", ctypes.c_int64),
+        ("resets", ctypes.c_void_p),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """How many rows each step has; equal if it is the same object, so that many calls find what they share.
+    """How many rows each step has, and in which of them a sequence begins.
+
+    Equal if it is the same object, so that many calls find what they share.
 
     Attributes:
         count: T.
@@ -62,6 +65,10 @@ class Steps:
         rows: Of all steps.
         offsets: Address of `first_rows`.
         first_rows: The first row of each step, and the number of rows: T + 1 numbers.
+        resets: Truth values [rows]: where true, nothing is carried over the boundary before the step, neither
+            forward in time (the state, also the first one of the layer, is zero) nor back. None: nowhere.
+    Raises:
+        ValueError: the resets are not contiguous truth values, one for each row, in the memory of the CPU.
     """
 
     count: int
@@ -69,6 +76,18 @@ class Steps:
     rows: int
     offsets: int
     first_rows: Sequence[int]
+    resets: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        r = self.resets
+        if r is None or (
+            r.dtype is torch.bool and r.is_cpu and r.shape == (self.rows,) and r.is_contiguous()
+        ):
+            return
+        raise ValueError(
+            f"resets must be {self.rows} contiguous truth values on the CPU, but are {r.dtype} of shape "
+            f"{list(r.shape)} on {r.device}"
+        )
 
 
 @lru_cache(maxsize=256)
@@ -107,7 +126,6 @@ class Packed:
     fingerprint: int
 
 
-@lru_cache(maxsize=256)
 def _setting(
     axes: tuple[str, ...], sizes: Sizes, steps: Steps | None, reverse: bool, team: int
 ) -> tuple[int, object]:
@@ -115,8 +133,12 @@ def _setting(
     known = dict(sizes)
     lengths = (ctypes.c_int64 * len(axes))(*(known[axis] for axis in axes))
     count, offsets, batch = (0, None, 0) if steps is None else (steps.count, steps.offsets, steps.batch)
-    setting = _Setting(count, offsets, batch, ctypes.addressof(lengths), reverse, team)
+    resets = None if steps is None or steps.resets is None else steps.resets.data_ptr()
+    setting = _Setting(count, offsets, batch, ctypes.addressof(lengths), reverse, team, resets)
     return ctypes.addressof(setting), (setting, lengths, steps)
+
+
+_shared_setting = lru_cache(maxsize=256)(_setting)
 
 
 class Plan:
@@ -161,7 +183,7 @@ class Plan:
             values: Tensors by name; a bias or first state that is missing or None is zero, a gradient or last
                 state so is not wanted.
             sizes: Name and length of every axis.
-            steps: The rows of each step.
+            steps: The rows of each step, and where sequences begin.
             dtype: Of all tensors.
             reverse: Whether the layer runs against time.
             packed: The matrices packed by `pack`; they are packed by this call if None.
@@ -192,7 +214,8 @@ class Plan:
         Raises:
             MemoryError, TypeError: see `__call__`.
         """
-        setting, _ = _setting(self.axes, sizes, steps, reverse, threads())
+        of_call = _shared_setting if steps.resets is None else _setting
+        setting, _kept = of_call(self.axes, sizes, steps, reverse, threads())
         panels, expected = (None, 0) if packed is None else (packed.panels.data_ptr(), packed.fingerprint)
         status = self._run(self._index, TYPES[dtype], setting, self._pointers(*pointers), panels, expected)
         if status == 2:
@@ -210,7 +233,7 @@ class Plan:
         Raises:
             TypeError: the plan does not take tensors of bfloat16.
         """
-        setting, _ = _setting(self.axes, sizes, None, False, 1)
+        setting, _ = _shared_setting(self.axes, sizes, None, False, 1)
         pointers = self._pointers(*(address(values.get(name)) for name in self.arguments))
         which = self._index, TYPES[dtype], setting
         size = self._library.symgru_packed_size(*which)

@@ -133,7 +133,7 @@ template <class T> struct Plan {
   List<Sum> sums;
 };
 
-// What calls of one shape have in common.
+// What calls of one shape have in common, if they have no resets.
 struct Setting {
   int64_t steps;
   const int64_t* offsets;    // [steps + 1]: the rows of step t are offsets[t] ... offsets[t + 1]
@@ -141,6 +141,7 @@ struct Setting {
   const int64_t* sizes;      // of the axes
   int64_t reverse;           // the layer runs against time
   int64_t threads;
+  const uint8_t* resets;     // of each row, whether a sequence begins at its step; null: of none
 };
 
 struct Call : Setting {

@@ -2,7 +2,7 @@
 
 A problem is one layer in one direction: rows of examples at steps, as the library has them, in numbers that
 tell models apart. The oracle walks the statements of the cell (with lengths, where steps differ in their
-rows) in float64, on padded sequences.
+rows; with resets, where sequences begin inside) in float64, on padded sequences.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from symgru.equations import VALID, Polarity, Reset, gru, with_lengths
+from symgru.equations import RESTART, VALID, Polarity, Reset, gru, with_lengths, with_resets
 from symgru.kernels.cpu.passes import Plan, Steps, dense, packed
 from symgru.testing.loops import Differentiable
 from symgru.testing.tolerances import assert_close
@@ -50,6 +50,7 @@ class Problem:
         dtype: Of all tensors.
         seed: Of the values.
         as_packed: Whether the calls are those of a packed sequence though all steps have the same rows.
+        resets: Whether sequences begin at some steps, one in three: then "resets" is among the inputs.
     """
 
     polarity: str
@@ -62,6 +63,7 @@ class Problem:
     dtype: torch.dtype = torch.float64
     seed: int = 0
     as_packed: bool = False
+    resets: bool = False
 
     @property
     def even(self) -> bool:
@@ -113,6 +115,8 @@ class Problem:
                 continue
             drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
             values[name] = (scale * drawn).to(self.dtype)
+        if self.resets:
+            values["resets"] = torch.rand(sum(self.batch_sizes), generator=generator) < 1 / 3
         return {name: value for name, value in values.items() if name not in self.absent}
 
 
@@ -162,6 +166,7 @@ def run(
         passes: Which ones.
     """
     values: Tensors = dict(problem.inputs() if inputs is None else inputs)
+    steps = replace(problem.steps, resets=values.pop("resets", None))
     shapes, results = problem.shapes(), {}
     for name in passes:
         plan = plans[f"gru_{problem.polarity}_{problem.reset}_{name}"]
@@ -180,7 +185,7 @@ def run(
             results[f"{name} {argument}"] = given[argument]
         with team(threads):
             packed = plan.pack(given, problem.sizes, problem.dtype) if packed_before else None
-            plan(given, problem.sizes, problem.steps, problem.dtype, problem.reverse, packed)
+            plan(given, problem.sizes, steps, problem.dtype, problem.reverse, packed)
         values |= {n: v for n in ("h_new", "saved") if (v := results.get(f"{name} {n}")) is not None}
         if name == "tangent":
             values.pop("h_new", None)  # the next pass computes its own
@@ -198,7 +203,8 @@ class Oracle:
     def __init__(self, problem: Problem, inputs: Tensors | None = None):
         self._problem = problem
         cell = gru(Polarity(problem.polarity), Reset(problem.reset))
-        self._loop = Differentiable(cell if problem.even else with_lengths(cell))
+        cell = cell if problem.even else with_lengths(cell)
+        self._loop = Differentiable(with_resets(cell, shared=True) if problem.resets else cell)
         self._values = {
             n: v.double().numpy() for n, v in (problem.inputs() if inputs is None else inputs).items()
         }
@@ -210,6 +216,8 @@ class Oracle:
         point = self._point("")
         if not self._problem.even:
             point[str(VALID)] = self._in_order(self._valid[..., None])
+        if self._problem.resets:
+            point[str(RESTART)] = self._restarts()
         states = self._loop.states(point)["h_new"]
         arriving = self._in_order(self._padded(self._values["d_h_new_output"]))
         arriving[-1] += self._values.get("d_h_new_carried", 0.0)
@@ -241,6 +249,8 @@ class Oracle:
             return np.zeros(shapes[name]) if found is None else found
 
         point = {"x": self._in_order(self._padded(value("x"))), "h_prev": value("h_prev")}
+        if problem.resets:
+            point["h_prev_restart"] = np.zeros(problem.hidden_size)
         for letter, stack in (("W", "weight_ih"), ("U", "weight_hh")):
             point |= {f"{letter}_{g}": w for g, w in zip(GATES, np.split(value(stack), 3), strict=True)}
         first, second = (np.split(value(name), 3) for name in ("bias_ih", "bias_hh"))
@@ -250,6 +260,16 @@ class Oracle:
             if apart:
                 point["c_n"] = c
         return point
+
+    def _restarts(self) -> Array:
+        """[T, B, 1]: the steps, in the order of the layer, into which no state is carried.
+
+        Against time, the layer reads the first step of a sequence last, and then the one before it.
+        """
+        begins = self._padded(self._values["resets"][:, None]) > 0
+        if not self._problem.reverse:
+            return begins
+        return np.concatenate((np.zeros_like(begins[:1]), begins[:0:-1]))
 
     def _in_order(self, padded: Array) -> Array:
         return padded[::-1].copy() if self._problem.reverse else padded

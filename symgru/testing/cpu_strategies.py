@@ -42,7 +42,7 @@ def problems(
     resets: tuple[str, ...] = RESETS,
     dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.float32),
 ) -> Problem:
-    """Layers in one direction, with or without biases and first states."""
+    """Layers in one direction, with or without biases, first states and resets."""
     absent = st.sets(st.sampled_from((*OPTIONAL, *OPTIONAL_TANGENTS)))
     return Problem(
         polarity=draw(st.sampled_from(polarities)),
@@ -54,6 +54,7 @@ def problems(
         absent=frozenset(draw(absent)) if draw(st.booleans()) else frozenset(),
         dtype=draw(st.sampled_from(dtypes)),
         seed=draw(st.integers(0, 2**31)),
+        resets=draw(st.booleans()),
     )
 
 

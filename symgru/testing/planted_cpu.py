@@ -43,6 +43,8 @@ PROBLEMS = (
     replace(SMALL, batch_sizes=(4, 4, 1), reverse=True),
     replace(SMALL, batch_sizes=(9,) * 15, input_size=17, hidden_size=33),
     replace(SMALL, batch_sizes=(260, 260), input_size=7, hidden_size=9, reverse=True),
+    replace(SMALL, batch_sizes=(4, 4, 4, 3, 1), resets=True),
+    replace(SMALL, batch_sizes=(4, 4, 4, 3, 1), reverse=True, resets=True),
 )
 #: What has to run for a wrong pass to be seen.
 NEEDED = {
@@ -234,6 +236,23 @@ ENGINE: tuple[tuple[str, Edit], ...] = (
         ("what leaves a step does not enter the next", "std::swap(at_.entering, at_.leaving);", ""),
         ("one bias of two", "to[j] += from[source.block * n + j]", "to[j] = from[source.block * n + j]"),
         ("the first state is zero", ": initial ? initial + b * n : nullptr;", ": nullptr;"),
+        ("what begins at a step is carried in", "if (!down_) cut(t);", ""),
+        ("what begins at a step is carried back", "if (down_) cut(t);", ""),
+        ("what is cut one step later", "if (!down_) cut(t);", "if (!down_) cut(t - 1);"),
+        ("what is cut one step earlier, down", "if (down_) cut(t);", "if (down_) cut(t - 1);"),
+        ("the state before, over a cut", "if (c.initial >= 0 && begins(", "if (false && begins("),
+        (
+            "the state before, over a cut, against time",
+            "begins(call_.reverse ? t + 1 : t, b)",
+            "begins(t, b)",
+        ),
+        ("a cut at the end of a layer against time", " && (t > 0 || !call_.reverse) &&", " &&"),
+        ("no cut of the first state", " && (t > 0 || !call_.reverse) &&", " && t > 0 &&"),
+        (
+            "one example is cut alone",
+            "if (begins(t, b)) fill({Place::entering",
+            "if (begins(t, 0)) fill({Place::entering",
+        ),
     ),
     *_errors(
         "body.h",

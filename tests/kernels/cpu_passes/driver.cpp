@@ -58,13 +58,14 @@ template <class T> struct Buffer {
   ~Buffer() { std::free(p); }
 };
 
-template <class T> std::vector<T> results(int number, const Shape& shape, int64_t reverse, int64_t threads, bool pack_before) {
+template <class T>
+std::vector<T> results(int number, const Shape& shape, int64_t reverse, bool resets, int64_t threads, bool pack_before) {
   const Plan<T>& plan = *all_plans<T>[number];
   std::vector<int64_t> offsets{0};
   for (int64_t rows : shape.batch_sizes) offsets.push_back(offsets.back() + rows);
   const char* first_axis = std::strchr(plan.signature, '[') + 2;  // {"axes": ["H", ...
   const int64_t sizes[] = {*first_axis == 'H' ? shape.H : shape.I, *first_axis == 'H' ? shape.I : shape.H};
-  Call call{{int64_t(shape.batch_sizes.size()), offsets.data(), shape.batch_sizes[0], sizes, reverse, threads}, nullptr, nullptr};
+  Call call{{int64_t(shape.batch_sizes.size()), offsets.data(), shape.batch_sizes[0], sizes, reverse, threads, nullptr}, nullptr, nullptr};
 
   std::mt19937 random(7);
   std::vector<std::unique_ptr<Buffer<T>>> buffers;
@@ -75,6 +76,9 @@ template <class T> std::vector<T> results(int number, const Shape& shape, int64_
     arguments.push_back(buffers.back()->p);
   }
   call.arguments = arguments.data();
+  const std::unique_ptr<uint8_t[]> begins(new uint8_t[size_t(offsets.back())]);
+  for (int64_t i = 0; i < offsets.back(); i++) begins[size_t(i)] = random() % 3 == 0;
+  if (resets) call.resets = begins.get();
   constexpr int type = sizeof(T) == 4 ? 0 : 1;
   std::unique_ptr<Buffer<T>> panels;
   if (pack_before) {
@@ -93,9 +97,10 @@ template <class T> int run_all() {
   for (int number = 0; number < plans; number++)
     for (const Shape& shape : shapes)
       for (int64_t reverse : {0, 1}) {
-        const auto alone = results<T>(number, shape, reverse, 1, false);
+        const bool resets = (&shape - shapes + reverse) % 2 == 0;
+        const auto alone = results<T>(number, shape, reverse, resets, 1, false);
         for (int64_t threads = 1; threads <= 4; threads++) {
-          const auto found = results<T>(number, shape, reverse, threads, threads % 2 == 1);
+          const auto found = results<T>(number, shape, reverse, resets, threads, threads % 2 == 1);
           if (std::memcmp(found.data(), alone.data(), alone.size() * sizeof(T)) == 0) continue;
           std::printf("%s: other bits with %d threads, T = %d, B = %d, I = %d, H = %d\n", symgru_name(number), int(threads),
                       int(shape.batch_sizes.size()), int(shape.batch_sizes[0]), int(shape.I), int(shape.H));

@@ -69,6 +69,47 @@ def test_what_may_be_absent_is_zero_and_what_is_not_wanted_changes_nothing(libra
         assert all(torch.equal(results[name], whole[name]) for name in results)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_sequence_that_begins_anew_is_as_alone(library, reverse):
+    """One example cut in two at a step, against its two parts: the later one with the first state zero."""
+    at, problem = 60, Problem("keep", "after", (1,) * 150, 4, 5, reverse=reverse)
+    values = problem.inputs()
+    resets = torch.zeros(150, dtype=torch.bool)
+    resets[at] = True
+    whole = run(library, problem, inputs=values | {"resets": resets})
+    parts = []
+    for rows in (slice(0, at), slice(at, 150)):
+        part = dataclasses.replace(problem, batch_sizes=(1,) * len(range(150)[rows]))
+        own = {n: v[rows] if v.shape[0] == 150 else v for n, v in values.items()}
+        first, last = rows.start == 0, rows.start != 0  # in time; against it the later part comes first
+        if last is not reverse:
+            own = {n: v for n, v in own.items() if n not in ("h_prev", "tangent_h_prev")}
+        if first is not reverse:
+            own.pop("d_h_new_carried")
+        absent = frozenset(values) - frozenset(own)
+        parts.append(run(library, dataclasses.replace(part, absent=absent), inputs=own))
+    for name, found in whole.items():
+        one, other = (part[name] for part in parts)
+        if name.endswith("saved"):
+            assert torch.equal(found, torch.cat((one, other), 1))
+        elif "weight" in name or "bias" in name:
+            assert_close(name, found, one + other)
+        elif "h_prev" in name:  # of the first part in the order of the layer
+            assert torch.equal(found, other if reverse else one)
+        elif name.endswith("_last"):
+            assert torch.equal(found, one if reverse else other)
+        else:
+            assert torch.equal(found, torch.cat((one, other)))
+
+
+@pytest.mark.parametrize(("dtype", "count"), [(torch.uint8, 3), (torch.bool, 2)])
+def test_resets_that_are_no_truth_values_of_the_rows(dtype, count):
+    with pytest.raises(ValueError, match="resets must be 3 contiguous truth values on the CPU, but are"):
+        dataclasses.replace(
+            Problem("keep", "after", (2, 1), 4, 5).steps, resets=torch.zeros(count, dtype=dtype)
+        )
+
+
 def test_no_rows_give_zero_gradients(library):
     """A batch of none, which `symgru.GRU` allows."""
     problem = Problem("keep", "after", (0, 0), 4, 5)
@@ -117,7 +158,7 @@ def test_dot_product_of_tangent_and_backward(library, problem):
 @given(problem=problems(polarities=("keep",), resets=("after",)))
 def test_no_worse_than_twice_the_error_of_torch(library, problem):
     """Against the oracle, beside torch.nn.GRU in the same dtype."""
-    assume(not problem.reverse and not problem.absent)
+    assume(not problem.reverse and not problem.absent and not problem.resets)
     results, peer = run(library, problem), _peer(problem)
     expected = Oracle(problem).results()
     for name, found in results.items():

@@ -22,6 +22,8 @@ LARGE = (  # a team shares the rows of the first; the units of the others, whose
     Problem("keep", "whole", (3, 3, 1), 260, 130, dtype=torch.float32),
     Problem("update", "after", (1,) * 9, 70, 200, dtype=torch.float32),
     Problem("keep", "before", (260, 260), 7, 9),
+    Problem("keep", "before", (40, 33, 33, 20), 30, 48, reverse=True, resets=True),
+    Problem("update", "after", (2,) * 100, 70, 200, dtype=torch.float32, resets=True),
 )
 small = problems(polarities=("keep",), resets=("after", "before"))
 
@@ -32,7 +34,7 @@ def assert_same(found: Tensors, expected: Tensors) -> None:
     assert not other, f"other bits: {', '.join(other)}"
 
 
-@pytest.mark.parametrize("problem", LARGE, ids=lambda p: f"{p.polarity}-{p.reset}")
+@pytest.mark.parametrize("problem", LARGE, ids=lambda p: f"{p.polarity}-{p.reset}-{p.batch_sizes[0]}")
 def test_any_number_of_threads(library, problem):
     alone = run(library, problem)
     for threads in (2, 3, 4):
@@ -81,7 +83,7 @@ def chosen(problem: Problem, values: Tensors, rows: torch.Tensor, batch: slice) 
     for name, value in values.items():
         own = name.rpartition(" ")[2]
         shape = shapes.get(own, ())
-        sequence = own in ("x", "h_new", "d_x", "tangent_x", "tangent_h_new", "d_h_new_output")
+        sequence = own in ("x", "h_new", "d_x", "tangent_x", "tangent_h_new", "d_h_new_output", "resets")
         state = own.endswith(("_last", "h_prev", "_carried"))
         assert own == "saved" or sequence or state or "weight" in own or "bias" in own, (own, shape)
         found[name] = value[rows] if sequence else value[batch] if state else value
@@ -94,6 +96,13 @@ def test_equal_lengths_are_a_dense_batch(library, problem):
     packed = dataclasses.replace(even, as_packed=True)
     assert packed.steps is not even.steps
     assert_same(run(library, packed), run(library, even))
+
+
+@given(problem=problems())
+def test_resets_that_are_false_everywhere(library, problem):
+    problem = dataclasses.replace(problem, resets=False)
+    none = {"resets": torch.zeros(sum(problem.batch_sizes), dtype=torch.bool)}
+    assert_same(run(library, problem, inputs=problem.inputs() | none), run(library, problem))
 
 
 @pytest.mark.skipif("avx512" not in toolchain.supported_here(), reason="this processor has no AVX-512")
