@@ -17,7 +17,9 @@ def last(name: str) -> str:
     return f"{name}_last"
 
 
-def scan(pass_: Pass, values: dict[str, Tensor], steps: int | None = None) -> None:
+def scan(
+    pass_: Pass, values: dict[str, Tensor], steps: int | None = None, resets: Tensor | None = None
+) -> None:
     """Run `inside` for every step.
 
     Reads from `values` the sequences [T, B, n], the parameters, and the first carried values [B, n] under the
@@ -27,6 +29,8 @@ def scan(pass_: Pass, values: dict[str, Tensor], steps: int | None = None) -> No
     Args:
         pass_, values: As above.
         steps: How many; needed only if `inside` reads no sequence, which would tell.
+        resets: Truth values [T, B, 1]: where true, nothing is carried over the boundary before the step: what
+            enters the step is zero, or, where time runs backwards, what leaves it.
     Raises:
         ValueError: nothing tells how many steps, or there is none.
     """
@@ -34,10 +38,15 @@ def scan(pass_: Pass, values: dict[str, Tensor], steps: int | None = None) -> No
     parameters = [values[name] for name in pass_.parameters]
     carried = [values[entering] for entering, _ in pass_.carry]
     stored = []
-    for row in reversed(rows) if pass_.reverse else rows:
+    for t in reversed(range(len(rows))) if pass_.reverse else range(len(rows)):
+        if resets is not None and not pass_.reverse:
+            carried = [value.masked_fill(resets[t], 0) for value in carried]
+        row = rows[t]
         results = dict(zip(pass_.inside.writes, pass_.inside.run(*carried, *row, *parameters), strict=True))
         stored.append([results[name] for name in pass_.stored])
         carried = [results[leaving] for _, leaving in pass_.carry]
+        if resets is not None and pass_.reverse:
+            carried = [value.masked_fill(resets[t], 0) for value in carried]
     if pass_.reverse:
         stored.reverse()
     for name, column in zip(pass_.stored, zip(*stored, strict=True), strict=True):

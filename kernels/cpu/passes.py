@@ -11,7 +11,7 @@ import ctypes
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from operator import itemgetter
 from struct import Struct
@@ -106,6 +106,15 @@ def packed(batch_sizes: tuple[int, ...]) -> Steps:
         first.append(total)
     numbers = (ctypes.c_int64 * len(first))(*first)
     return Steps(len(batch_sizes), batch_sizes[0], total, ctypes.addressof(numbers), numbers)
+
+
+def begun(steps: Steps, resets: Tensor | None) -> Steps:
+    """The same rows; a sequence begins where `resets` is true, one truth value for each row.
+
+    Raises:
+        ValueError: see `Steps`.
+    """
+    return steps if resets is None else replace(steps, resets=resets.reshape(-1).contiguous())
 
 
 def threads() -> int:

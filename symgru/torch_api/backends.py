@@ -26,6 +26,7 @@ class Request:
     dtype: torch.dtype
     hidden_size: int
     options: Options
+    resets: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ def _interpreter_obstacle(request: Request) -> str | None:
 
 
 def _loop_obstacle(request: Request) -> str | None:
+    if request.resets:
+        return "its loops carry the state through, without resets"
     if importlib.util.find_spec("triton") is None:
         return 'triton is not installed (pip install "symgru[torch]")'
     from symgru.kernels.triton import launch
@@ -140,7 +143,9 @@ def choose(request: Request, automatic: tuple[str, ...] = _AUTOMATIC) -> str:
     return asked
 
 
-def resolve(options: Options, x: torch.Tensor, weight_hh: torch.Tensor, traceable: bool = False) -> Options:
+def resolve(
+    options: Options, x: torch.Tensor, weight_hh: torch.Tensor, traceable: bool = False, resets: bool = False
+) -> Options:
     """The options with the name of the backend that serves x [..., I] and weight_hh [3H, H].
 
     Args:
@@ -148,10 +153,11 @@ def resolve(options: Options, x: torch.Tensor, weight_hh: torch.Tensor, traceabl
         x: The input.
         weight_hh: The recurrent weights.
         traceable: Whether a tracer or a functional transform is looking, to which C++ is closed.
+        resets: Whether sequences begin inside.
     Raises:
         BackendError: see `choose`.
     """
-    request = Request(x.device, x.dtype, weight_hh.shape[-1], options)
+    request = Request(x.device, x.dtype, weight_hh.shape[-1], options, resets)
     return replace(options, backend=choose(request, _TRACEABLE if traceable else _AUTOMATIC))
 
 

@@ -42,6 +42,17 @@ def check_state(hx: Tensor, expected: Sequence[int]) -> None:
         raise ShapeError(f"the initial state must be {list(expected)}, but has shape {list(hx.shape)}")
 
 
+def check_resets(resets: Tensor, expected: Sequence[int], device: torch.device) -> None:
+    """The resets are truth values of the expected shape, on the device of the input."""
+    check_tensor("resets", resets)
+    if resets.dtype is not torch.bool:
+        raise DtypeError(f"resets must have dtype torch.bool, but has {resets.dtype}")
+    if list(resets.shape) != list(expected):
+        raise ShapeError(f"resets must be {list(expected)}, but has shape {list(resets.shape)}")
+    if resets.device != device:
+        raise DeviceError(f"resets must be on the device of input, {device}, but is on {resets.device}")
+
+
 def check_alike(reference: Tensor, name: str, **others: Tensor) -> None:
     """All tensors have the dtype and device of the reference."""
     for other, tensor in others.items():

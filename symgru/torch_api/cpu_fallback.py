@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from symgru.kernels.cpu.passes import Steps
-from symgru.torch_api.layer import layer_forward
+from symgru.torch_api.layer import layer_forward, resets_against_time
 from symgru.torch_api.merging import merged_biases
 from symgru.torch_api.options import Options
 
@@ -40,8 +40,12 @@ class Run:
         return self.options.cell
 
 
-#: For calls that have the same: they find one object, in place of making theirs.
-run_of = lru_cache(maxsize=256)(Run)
+_shared_run = lru_cache(maxsize=256)(Run)
+
+
+def run_of(options: Options, steps: Steps, reverse: bool) -> Run:
+    """Calls that have the same find one object, in place of making theirs; resets are of one call alone."""
+    return (_shared_run if steps.resets is None else Run)(options, steps, reverse)
 
 
 def through_torch(
@@ -106,13 +110,15 @@ def _layer(inputs: Inputs, run: Run) -> tuple[Tensor, Tensor]:
     rows = (numbers[:-1].unsqueeze(1) + torch.arange(steps.batch, device=x.device)).clamp(max=steps.rows - 1)
     padded = x.reshape(steps.rows, -1)[rows.flatten()].view(steps.count, steps.batch, -1)
     mask = None if bool(valid.all()) else valid.unsqueeze(-1)
+    resets = None if steps.resets is None else (steps.resets[rows] & valid).unsqueeze(-1)
     group = (weight_ih, weight_hh, *(b for b in biases if b is not None))
     bias, c_n = merged_biases(group, run.options.reset)
     state = x.new_zeros(steps.batch, weight_hh.shape[-1]) if h0 is None else h0
     if run.reverse:
         padded, mask = padded.flip(0), None if mask is None else mask.flip(0)
+        resets = None if resets is None else resets_against_time(resets)
     options = Options(run.options.polarity, run.options.reset, "torch", run.options.precision)
-    states, last = layer_forward((padded, state, weight_ih, weight_hh, bias, c_n, mask), options)
+    states, last = layer_forward((padded, state, weight_ih, weight_hh, bias, c_n, mask, resets), options)
     states = states.flip(0) if run.reverse else states
     flat = states.flatten(0, 1)[valid.flatten().nonzero().squeeze(1)]
     return flat.view(*x.shape[:-1], -1), last.unsqueeze(0)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from symgru.kernels.cpu.memory import scratch
-from symgru.kernels.cpu.passes import InOrder, Sizes, dense, plans
+from symgru.kernels.cpu.passes import InOrder, Sizes, begun, dense, plans
 from symgru.kernels.cpu.pipelines import double_backward
 from symgru.torch_api.cpu_fallback import Run, through_torch, twice_through_torch
 from symgru.torch_api.cpu_panels import keep_panels, kept_panels
@@ -242,21 +242,22 @@ def apply_layer(inputs: Inputs, run: Run) -> tuple[Tensor, Tensor]:
 
 def _unmerged(inputs: Inputs) -> Inputs:
     """The inputs of `symgru.torch_api.layer`, whose biases are merged, as those of this module."""
-    x, h0, weight_ih, weight_hh, bias, c_n, _ = inputs
+    x, h0, weight_ih, weight_hh, bias, c_n, *_ = inputs
     second = None
     if c_n is not None:
         second = torch.cat((c_n.new_zeros(2 * c_n.shape[0]), c_n))
     return x, h0, weight_ih, weight_hh, bias, second
 
 
-def _dense_run(x: Tensor, options: Options) -> Run:
-    return Run(options, dense(*x.shape[:2]), False)
+def _dense_run(inputs: Inputs, options: Options) -> Run:
+    x, *_, resets = inputs
+    assert x is not None
+    return Run(options, begun(dense(*x.shape[:2]), resets), False)
 
 
 def merged_forward(inputs: Inputs, options: Options) -> tuple[Tensor, Tensor]:
     """States [T, B, H] and last state, from the inputs of `symgru.torch_api.layer` without a mask."""
-    assert inputs[0] is not None
-    states, last = infer(_unmerged(inputs), _dense_run(inputs[0], options))
+    states, last = infer(_unmerged(inputs), _dense_run(inputs, options))
     return states, last.squeeze(0)
 
 
@@ -264,9 +265,8 @@ def merged_backward(
     d_states: Tensor, d_last: Tensor, inputs: Inputs, states: Tensor, options: Options
 ) -> dict[str, Tensor]:
     """Cotangents of the inputs of `symgru.torch_api.layer`, by its names."""
-    assert inputs[0] is not None
     unmerged = _unmerged(inputs)
-    run = _dense_run(inputs[0], options)
+    run = _dense_run(inputs, options)
     wanted = tuple(t is not None for t in unmerged)
     found = backward(unmerged, states, None, (d_states, d_last), run, wanted)
     gradients = dict(zip(("x", "h0", "weight_ih", "weight_hh", "bias", "c_n"), found, strict=True))

@@ -38,7 +38,7 @@ def run_layer(inputs: Inputs, options: Options) -> tuple[Tensor, Tensor]:
     x, weight_hh = inputs[0], inputs[3]
     assert x is not None
     assert weight_hh is not None
-    options = resolve(options, x, weight_hh, traceable=True)
+    options = resolve(options, x, weight_hh, traceable=True, resets=inputs[-1] is not None)
     if options.backend == "cpu":  # asked for by name
         if transformed:
             raise BackendError("backend 'cpu' cannot serve a functional transform; backend 'torch' can")

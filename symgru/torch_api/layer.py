@@ -5,8 +5,10 @@
     jvp       tangents, from the inputs and states    emitted TANGENT pass
 
 Nothing is saved but the inputs and the states. Shapes: x [T, B, I], h0 [B, H], weight_ih [3H, I], weight_hh
-[3H, H] with rows in the order r, z, n; bias [3H]; c_n [H] for reset after, else None; valid [T, B, 1] bool
-or None. Results: states [T, B, H] and the last state [B, H] in the dtype of x.
+[3H, H] with rows in the order r, z, n; bias [3H]; c_n [H] for reset after, else None; valid and resets
+[T, B, 1] bool or None: which steps belong to a sequence, and (torch backend) where one begins: then nothing
+is carried over the boundary before the step. Results: states [T, B, H] and the last state [B, H] in the dtype
+of x.
 """
 
 from __future__ import annotations
@@ -23,14 +25,15 @@ from symgru.torch_api.emitted import emitted
 from symgru.torch_api.fused import fused_scan
 from symgru.torch_api.options import Options
 
-NAMES = ("x", "h0", "weight_ih", "weight_hh", "bias", "c_n", "valid")
+NAMES = ("x", "h0", "weight_ih", "weight_hh", "bias", "c_n", "valid", "resets")
+MASKS = ("valid", "resets")
 Values = dict[str, Tensor]
 
 
 def _execute(pass_: Pass, name: str, values: Values, options: Options) -> None:
     pass_.before(values)
     if options.backend == "torch":
-        scan(pass_, values)
+        scan(pass_, values, resets=values.get("resets"))
     else:
         fused_scan(pass_, name, values, options)
     pass_.after(values)
@@ -53,7 +56,17 @@ def _with_states(inputs: tuple[Tensor | None, ...], states: Tensor) -> Values:
     """The inputs, and under `h_prev` the state that enters each step."""
     values = _named(inputs)
     values["h_prev"] = torch.cat((values["h0"].unsqueeze(0), states[:-1]))
+    if "resets" in values:
+        values["h_prev"] = values["h_prev"].masked_fill(values["resets"], 0)
     return values
+
+
+def resets_against_time(resets: Tensor) -> Tensor:
+    """Those of the layer on the flipped sequence: it carries nothing from a first step to the one before.
+
+    There is no boundary before step 0: there this layer ends.
+    """
+    return torch.cat((torch.zeros_like(resets[:1]), resets[1:].flip(0)))
 
 
 def layer_backward(
@@ -74,7 +87,7 @@ def layer_tangent(
     """Tangents of the states and of the last state; a missing tangent is zero."""
     values = _with_states(inputs, states)
     for name, primal, tangent in zip(NAMES, inputs, tangents, strict=True):
-        if primal is not None and name != "valid":
+        if primal is not None and name not in MASKS:
             values[f"tangent_{name}"] = torch.zeros_like(primal) if tangent is None else tangent
     values["tangent_h_prev"] = values["tangent_h0"].to(compute_dtype(states.dtype))
     _execute(emitted(options.cell, "valid" in values).TANGENT, "tangent", values, options)

@@ -134,10 +134,13 @@ class GRU(nn.Module):
         release()
 
     def forward(
-        self, input: Tensor | PackedSequence, hx: Tensor | None = None
+        self,
+        input: Tensor | PackedSequence,
+        hx: Tensor | None = None,
+        resets: Tensor | PackedSequence | None = None,
     ) -> tuple[Tensor | PackedSequence, Tensor]:
-        """Run the sequence; see `symgru.gru` for shapes and errors."""
-        return run(self._ready(), input, hx, self.batch_first)
+        """Run the sequence, or, with resets, one after the other; see `symgru.gru` for shapes and errors."""
+        return run(self._ready(), input, hx, self.batch_first, resets)
 
     def _ready(self) -> Stack:
         """The weights and settings put together: once for many calls, and anew when one is another."""

@@ -13,16 +13,18 @@ from torch import Tensor
 
 from symgru.torch_api.backends import on_cpu, resolve
 from symgru.torch_api.cpu_layer import merged_backward, merged_forward
-from symgru.torch_api.layer import NAMES, layer_backward, layer_forward
+from symgru.torch_api.layer import MASKS, NAMES, layer_backward, layer_forward
 from symgru.torch_api.options import Options
 
 
-def _resolved(options: Options, x: Tensor, weight_hh: Tensor, valid: Tensor | None) -> Options:
+def _resolved(
+    options: Options, x: Tensor, weight_hh: Tensor, valid: Tensor | None, resets: Tensor | None
+) -> Options:
     """The options with the backend that runs: in C++ what it can do without a mask or a change of dtype."""
     in_cpp = x.is_cpu and valid is None and x.numel() > 0 and x.dtype in (torch.float32, torch.float64)
     if in_cpp and on_cpu(options, x.dtype):
         return replace(options, backend="cpu")
-    options = resolve(options, x, weight_hh, traceable=True)
+    options = resolve(options, x, weight_hh, traceable=True, resets=resets is not None)
     return replace(options, backend="torch") if options.backend == "cpu" else options
 
 
@@ -35,14 +37,15 @@ def layer(
     bias: Tensor,
     c_n: Tensor | None,
     valid: Tensor | None,
+    resets: Tensor | None,
     polarity: str,
     reset: str,
     backend: str,
     precision: str,
 ) -> tuple[Tensor, Tensor]:
     """States [T, B, H] and last state [B, H]; arguments as in `symgru.torch_api.layer`."""
-    options = _resolved(Options(polarity, reset, backend, precision), x, weight_hh, valid)
-    inputs = (x, h0, weight_ih, weight_hh, bias, c_n, valid)
+    options = _resolved(Options(polarity, reset, backend, precision), x, weight_hh, valid, resets)
+    inputs = (x, h0, weight_ih, weight_hh, bias, c_n, valid, resets)
     return merged_forward(inputs, options) if options.backend == "cpu" else layer_forward(inputs, options)
 
 
@@ -57,6 +60,7 @@ def layer_vjp(
     bias: Tensor,
     c_n: Tensor | None,
     valid: Tensor | None,
+    resets: Tensor | None,
     states: Tensor,
     polarity: str,
     reset: str,
@@ -64,8 +68,8 @@ def layer_vjp(
     precision: str,
 ) -> list[Tensor]:
     """Cotangents of x, h0, weight_ih, weight_hh, bias, and of c_n if there is one."""
-    options = _resolved(Options(polarity, reset, backend, precision), x, weight_hh, valid)
-    inputs = (x, h0, weight_ih, weight_hh, bias, c_n, valid)
+    options = _resolved(Options(polarity, reset, backend, precision), x, weight_hh, valid, resets)
+    inputs = (x, h0, weight_ih, weight_hh, bias, c_n, valid, resets)
     run = merged_backward if options.backend == "cpu" else layer_backward
     gradients = run(d_states, d_last, inputs, states, options)
     return [gradients[name].contiguous() for name in NAMES if name in gradients]
@@ -90,7 +94,7 @@ def _differentiate(ctx: Any, d_states: Tensor, d_last: Tensor) -> tuple[Tensor |
     *inputs, states = ctx.saved_tensors
     gradients = iter(layer_vjp(d_states, d_last, *inputs, states, *ctx.options))
     differentiable = [
-        name != "valid" and value is not None for name, value in zip(NAMES, inputs, strict=True)
+        name not in MASKS and value is not None for name, value in zip(NAMES, inputs, strict=True)
     ]
     return (*(next(gradients) if wanted else None for wanted in differentiable), *[None] * len(ctx.options))
 

@@ -9,7 +9,7 @@ from operator import is_
 import torch
 from torch import Tensor
 
-from symgru.kernels.cpu.passes import Steps, dense
+from symgru.kernels.cpu.passes import Steps, begun, dense
 from symgru.torch_api.autocast import cast, target_dtype, without_autocast
 from symgru.torch_api.backends import on_cpu
 from symgru.torch_api.check import check_alike, check_state, check_weights
@@ -17,12 +17,15 @@ from symgru.torch_api.cpu_fallback import run_of
 from symgru.torch_api.cpu_layer import apply_layer, differentiated
 from symgru.torch_api.dispatch import run_layer
 from symgru.torch_api.errors import ShapeError
+from symgru.torch_api.layer import resets_against_time
 from symgru.torch_api.merging import merged_biases
 from symgru.torch_api.options import Options
 from symgru.torch_api.remembering import remembered
 
 #: Classes whose tensors have memory of their own.
 _PLAIN = (Tensor, torch.nn.Parameter)
+#: For lengths and for resets, [T, B, 1] or None.
+Masks = tuple[Tensor | None, Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,12 @@ class Stack:
         return on_cpu(self._options, self._groups[0][0].dtype)
 
     def __call__(
-        self, x: Tensor, hx: Tensor | None, valid: Tensor | None = None, steps: Steps | None = None
+        self,
+        x: Tensor,
+        hx: Tensor | None,
+        valid: Tensor | None = None,
+        steps: Steps | None = None,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Outputs [T, B, D·H], final states [L·D, B, H]; x is [T, B, I].
 
@@ -105,8 +113,12 @@ class Stack:
             hx: Initial states, [L·D, B, H].
             valid: A mask for lengths, [T, B, 1].
             steps: The rows of each step, in place of a mask; on a CPU.
+            resets: Where a sequence begins, [T, B]; if there are steps, of each row.
         """
         check_weights(self._weights, self._expected)
+        if resets is not None:
+            # a copy, since the caller may change a buffer of them before the backward pass
+            resets = resets.clone(memory_format=torch.contiguous_format)
         shape = (self.states, steps.batch if steps else x.shape[1], self.hidden_size)
         native = steps is not None or (valid is None and self.on_cpu(x))
         if hx is not None:
@@ -114,18 +126,19 @@ class Stack:
         elif not native:
             hx = x.new_zeros(shape)
         if native:
-            steps = steps or dense(x.shape[0], x.shape[1])
+            steps = begun(steps or dense(x.shape[0], x.shape[1]), resets)
+        masks = valid, None if resets is None else resets.unsqueeze(-1)
         if target_dtype(x) is None:
-            return self._checked(x, hx, valid, steps, self._groups)
+            return self._checked(x, hx, masks, steps, self._groups)
         x, hx, groups = self._cast(x, hx)
         with without_autocast(x):
-            return self._checked(x, hx, valid, steps, groups)
+            return self._checked(x, hx, masks, steps, groups)
 
     def _checked(
         self,
         x: Tensor,
         hx: Tensor | None,
-        valid: Tensor | None,
+        masks: Masks,
         steps: Steps | None,
         groups: Sequence[tuple[Tensor, ...]],
     ) -> tuple[Tensor, Tensor]:
@@ -137,7 +150,7 @@ class Stack:
         if steps is not None or hx is None:
             assert steps is not None
             return self._run_on_cpu(x, hx, steps, groups)
-        return self._run(x, hx, valid, groups)
+        return self._run(x, hx, masks, groups)
 
     def _cast(self, x: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor | None, list[tuple[Tensor, ...]]]:
         """Everything as an autocast region wants it."""
@@ -179,7 +192,7 @@ class Stack:
         return outputs.to(x.dtype), final.to(x.dtype)
 
     def _run(
-        self, x: Tensor, hx: Tensor, valid: Tensor | None, groups: Sequence[tuple[Tensor, ...]]
+        self, x: Tensor, hx: Tensor, masks: Masks, groups: Sequence[tuple[Tensor, ...]]
     ) -> tuple[Tensor, Tensor]:
         finals = []
         for index in range(self._layers):
@@ -189,7 +202,7 @@ class Stack:
             for direction in range(self._directions):
                 position = index * self._directions + direction
                 states, final = _direction(
-                    x, hx[position], groups[position], valid, direction == 1, self._options
+                    x, hx[position], groups[position], masks, direction == 1, self._options
                 )
                 outputs.append(states)
                 finals.append(final)
@@ -216,12 +229,14 @@ def _expected(
 
 
 def _direction(
-    x: Tensor, h0: Tensor, group: tuple[Tensor, ...], valid: Tensor | None, backwards: bool, options: Options
+    x: Tensor, h0: Tensor, group: tuple[Tensor, ...], masks: Masks, backwards: bool, options: Options
 ) -> tuple[Tensor, Tensor]:
     """One layer in one direction: [T, B, I], [B, H] -> [T, B, H], [B, H]."""
+    valid, resets = masks
     if backwards:
         x = x.flip(0)
+        resets = None if resets is None else resets_against_time(resets)
         valid = None if valid is None else valid.flip(0)
     bias, c_n = merged_biases(group, options.reset)
-    states, final = run_layer((x, h0, group[0], group[1], bias, c_n, valid), options)
+    states, final = run_layer((x, h0, group[0], group[1], bias, c_n, valid, resets), options)
     return (states.flip(0) if backwards else states), final

@@ -107,7 +107,8 @@ def _torch_backend(problem: Problem) -> Tensors:
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
             getattr(module, f"{name}_l0").copy_(values[name])
         sequence = PackedSequence(values["x"], torch.tensor(problem.batch_sizes))
-        output, last = module(sequence, values["h_prev"][None])
+        resets = sequence._replace(data=values["resets"]) if problem.resets else None
+        output, last = module(sequence, values["h_prev"][None], resets)
     return {"h_new": output.data, "h_new_last": last[0]}
 
 
@@ -131,7 +132,7 @@ def test_same_bits_for_every_team_and_every_part_of_the_batch(by_sets, problem, 
     half = dataclasses.replace(problem, batch_sizes=(kept // 2,) * len(problem.batch_sizes))
     inputs = problem.inputs()
     rows = torch.arange(sum(problem.batch_sizes)) % kept < kept // 2
-    inputs |= {"x": inputs["x"][rows]}
+    inputs |= {name: inputs[name][rows] for name in ("x", "resets") if name in inputs}
     if "h_prev" in inputs:
         inputs["h_prev"] = inputs["h_prev"][: kept // 2]
     part = forward(best, half, inputs=inputs)

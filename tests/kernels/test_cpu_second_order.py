@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from symgru.kernels.cpu import pipelines, toolchain
-from symgru.kernels.cpu.passes import Steps, dense, packed, plans
+from symgru.kernels.cpu.passes import Steps, begun, dense, packed, plans
 from symgru.kernels.cpu.pipelines import double_backward
 from symgru.kernels.names import POLARITIES, RESETS
 from torch import Tensor
@@ -78,9 +78,13 @@ def reference(
     polarity: str, reset: str, inputs: Values, outer: Values, steps: Steps, reverse: bool
 ) -> Expected:
     """PyTorch's derivatives of `symgru.gru` on the torch backend."""
+    begins = None
+    if steps.resets is not None:
+        begins = PackedSequence(steps.resets, torch.tensor(list(steps.first_rows)).diff())
 
     def layer(x: PackedSequence, h0: Tensor, weights: list[Tensor]) -> tuple[PackedSequence, Tensor]:
         options = {"polarity": polarity, "reset": reset, "bidirectional": True, "backend": "torch"}
+        options |= {"resets": begins}
         output, last = symgru.gru(x, h0, [*weights, *weights], **options)
         assert isinstance(output, PackedSequence)
         return output, last
@@ -126,10 +130,13 @@ def test_agrees_with_the_torch_backend(polarity, reset):
     reverse=st.booleans(),
     names=st.sets(st.sampled_from(NAMES), min_size=1),
     threads=st.integers(1, 3),
+    resets=st.booleans(),
 )
-def test_agrees_on_any_sizes(sizes, n, m, cell, reverse, names, threads):
+def test_agrees_on_any_sizes(sizes, n, m, cell, reverse, names, threads, resets):
     inputs, outer = drawn(sizes, n, m)
     steps, bars = steps_of(sizes), chosen(outer, names)
+    if resets:
+        steps = begun(steps, torch.rand(steps.rows, generator=torch.Generator().manual_seed(n)) < 1 / 3)
     with team(threads):
         found = double_backward("gru_{}_{}".format(*cell), inputs, bars, steps, reverse)
     assert_same(found, reference(*cell, inputs, bars, steps, reverse))

@@ -267,11 +267,12 @@ def test_the_operator_obeys_a_mask():
     weights = (ours.weight_ih_l0, ours.weight_hh_l0, ours.bias_ih_l0, ours.bias_hh_l0[10:])
     tensors = (x, torch.zeros(2, 5, dtype=torch.float64), *weights, valid)
     results = [
-        torch.ops.symgru.layer(*tensors, "keep", "after", backend, "ieee") for backend in ("cpu", "torch")
+        torch.ops.symgru.layer(*tensors, None, "keep", "after", backend, "ieee")
+        for backend in ("cpu", "torch")
     ]
     for found, expected in zip(*results, strict=True):
         assert torch.equal(found, expected)
-    unmasked = torch.ops.symgru.layer(*tensors[:-1], None, "keep", "after", "cpu", "ieee")
+    unmasked = torch.ops.symgru.layer(*tensors[:-1], None, None, "keep", "after", "cpu", "ieee")
     assert not torch.equal(unmasked[1], results[0][1])
 
 

@@ -182,8 +182,9 @@ def test_operators_are_registered_correctly():
     x, h0 = torch.randn(3, 2, 4), torch.randn(2, 5)
     weights = (torch.randn(15, 4), torch.randn(15, 5), torch.randn(15))
     tensors = tuple(t.requires_grad_() for t in (x, h0, *weights))
-    for c_n, reset in ((torch.randn(5, requires_grad=True), "after"), (None, "before")):
-        arguments = (*tensors, c_n, None, "keep", reset, "torch", "ieee")
+    c_n, resets = torch.randn(5, requires_grad=True), torch.tensor([False, True, False, False, True, True])
+    for last_bias, begins, reset in ((c_n, None, "after"), (None, resets.view(3, 2, 1), "before")):
+        arguments = (*tensors, last_bias, None, begins, "keep", reset, "torch", "ieee")
         results = torch.library.opcheck(layer, arguments)
         assert set(results.values()) == {"SUCCESS"}
 
