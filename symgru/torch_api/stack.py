@@ -127,7 +127,7 @@ class Stack:
             hx = x.new_zeros(shape)
         if native:
             steps = begun(steps or dense(x.shape[0], x.shape[1]), resets)
-        masks = valid, None if resets is None else resets.unsqueeze(-1)
+        masks = valid, None if native or resets is None else resets.unsqueeze(-1)
         if target_dtype(x) is None:
             return self._checked(x, hx, masks, steps, self._groups)
         x, hx, groups = self._cast(x, hx)
