@@ -98,4 +98,40 @@ template <class T, bool TRANSPOSED> struct Tiles {
 };
 template <class T, bool TRANSPOSED> constexpr Tiles<T, TRANSPOSED> tiles;
 
+// One row times PANELS panels that are `next` apart; the sums lie one panel after the other. Each multiplication waits
+// for the one before it in its sum: a single row takes the sums of several panels to keep the processor busy.
+template <class T, int PANELS, int VECTORS>
+void product_of_row(int64_t K, const T* x, const T* panel, int64_t ldp, int64_t next, T* __restrict out, bool add) {
+  for (bool more = true; more; more = K > 0) {  // once at least: no terms give 0
+    const int64_t terms = K < summed_at_once ? K : summed_at_once;
+    Vec<T> sum[PANELS][VECTORS] = {};
+    for (int64_t k = 0; k < terms; k++, panel += ldp) {
+      const Vec<T> factor = broadcast(x[k]);
+      repeat<PANELS>([&](auto p) {
+        repeat<VECTORS>([&](auto v) {
+          sum[p][v] = fma<T>(factor, load(panel + p * next + v * lanes<T>), sum[p][v]);
+        });
+      });
+    }
+    repeat<PANELS>([&](auto p) {
+      repeat<VECTORS>([&](auto v) {
+        T* o = out + (p * VECTORS + v) * lanes<T>;
+        store(o, add ? load(o) + sum[p][v] : sum[p][v]);
+      });
+    });
+    add = true, x += terms, K -= terms;
+  }
+}
+
+// At most so many panels, or half as many, and so on.
+constexpr int most_panels(int vectors) { return vectors <= 2 ? 4 : 2; }
+
+template <class T> using RowProduct = void (*)(int64_t, const T*, const T*, int64_t, int64_t, T*, bool);
+template <class T> constexpr RowProduct<T> row_products[most_vectors + 1][5] = {
+    {},
+    {nullptr, product_of_row<T, 1, 1>, product_of_row<T, 2, 1>, nullptr, product_of_row<T, 4, 1>},
+    {nullptr, product_of_row<T, 1, 2>, product_of_row<T, 2, 2>, nullptr, product_of_row<T, 4, 2>},
+    {nullptr, product_of_row<T, 1, 3>, product_of_row<T, 2, 3>},
+    {nullptr, product_of_row<T, 1, 4>, product_of_row<T, 2, 4>}};
+
 }  // namespace symgru

@@ -89,6 +89,7 @@ template <class T, class S = T> class StageRunner {
   StageRunner(const Stage<T>& stage, const Workplace<T, S>& at) : stage_(stage), at_(at), tiling_(stage) {
     for (Value value : stage.reads) values_[count_++] = value;
     for (Value value : stage.writes) values_[count_++] = value;
+    for (const Group& group : stage.groups) panels_ = std::min(panels_, most_panels(group.targets * tiling_.vectors));
   }
 
   // From now on rows count from row `row` of the chunk on.
@@ -105,28 +106,44 @@ template <class T, class S = T> class StageRunner {
     const int64_t units = tiling_.units(), n = rows.last - rows.first, of_rows = (n + tiling_.rows - 1) / tiling_.rows;
     // There is room for the sums of several tiles of few rows. Then their bodies, which are short, overlap.
     const int at_once = n < tiling_.rows ? int(tiling_.rows / n) : 1;
-    for (int64_t j = columns.first; j < columns.last; j += at_once * units)
+    const int64_t width = at_once * units, of_columns = (columns.last - columns.first + width - 1) / width;
+    for (int64_t c = 0; c < of_columns; c++) {
+      const int64_t j = columns.first + (descending_ ? of_columns - 1 - c : c) * width;
       for (int64_t i = 0; i < of_rows; i++) {
         const Share part = share(n, int(i), int(of_rows));  // tiles of equal size: small ones are slow
-        const int64_t end = columns.last - j < at_once * units ? columns.last : j + at_once * units;
+        const int64_t end = columns.last - j < width ? columns.last : j + width;
         some_tiles(rows.first + part.first, int(part.last - part.first), {j, end});
       }
+    }
+    descending_ = !descending_;
   }
 
  private:
   void some_tiles(int64_t row, int rows, Share columns) {
     const int64_t units = tiling_.units();
-    int first = 0;  // of the rows of sums
-    for (int64_t j = columns.first; j < columns.last; j += units, first += rows) {
-      fetch(row, rows, j);
+    for (Share left = columns; left.first < left.last;) {
+      const int64_t width = left.last - left.first, of_tiles = (width + units - 1) / units;
+      const int together = taken_together(rows, width, of_tiles);
+      const int64_t j = descending_ ? left.first + (of_tiles - together) * units : left.first;
+      for (int i = 0; i < together; i++) fetch(row, rows, j + i * units);
       T* sums = at_.sums;
       for (const Group& group : stage_.groups) {
-        const int64_t ld = group.targets * units;
-        multiply(group, row, rows, j, sums + first * ld);
-        sums += ld * tiling_.rows;
+        multiply(group, row, rows, j, together, sums + (j - columns.first) * rows * group.targets);
+        sums += group.targets * units * tiling_.rows;
       }
+      if (descending_) left.last = j;
+      else left.first = j + together * units;
     }
     bodies(row, rows, columns);
+  }
+
+  // Of one row the products of several whole tiles run at once: how many of `tiles` that are left, and `columns` wide.
+  int taken_together(int rows, int64_t columns, int64_t tiles) const {
+    if (!std::is_same_v<S, T> || rows > 1) return 1;
+    const bool part = columns % tiling_.units() > 0;
+    int together = part && descending_ ? 1 : panels_;
+    while (together > 1 && together > tiles - part) together /= 2;
+    return together;
   }
 
   // A body does several rows at once: of a single row, tiles beside each other are handed over as if they were rows.
@@ -165,39 +182,44 @@ template <class T, class S = T> class StageRunner {
     return {nullptr, 0};
   }
 
-  void multiply(const Group& group, int64_t row, int rows, int64_t column, T* sums) {
+  void multiply(const Group& group, int64_t row, int rows, int64_t column, int together, T* sums) {
     const auto& place = at_.panels.places[group.number];
-    const int64_t tile = column / place.units;
-    const bool in_place = at_.read_in_place(group, column + place.units <= place.columns);
-    const auto product = tiles<S, false>.of[group.targets * tiling_.vectors][rows];
-    const T* panel = at_.panels.panel(at_.packed, place, tile);
+    const bool in_place = at_.read_in_place(group, column + together * place.units <= place.columns);
+    const int64_t width = place.width(), next = place.terms * width;
+    const T* panel = at_.panels.panel(at_.packed, place, column / place.units);
     bool add = false;
     for (const Run& run : group.runs) {
       const int64_t terms = run.blocks * at_.call.sizes[run.axis];
       const View<S> operand = at_.stored(run.operand, row_);
       const Rows<S> left = {operand.p + row * operand.ld, operand.ld, 1};
-      if (in_place) multiply_in_place(group, run, rows, terms, left, column, sums, add);
-      else product(terms, left, panel, place.width(), sums, place.width(), add);
-      panel += panel_rows<S>(terms) * place.width();
+      if (in_place) multiply_in_place(group, run, rows, terms, left, column, together, sums, add);
+      else multiply_tiles(group, rows, terms, left, panel, width, next, together, sums, add);
+      panel += panel_rows<S>(terms) * width;
       add = true;
     }
   }
 
+  void multiply_tiles(const Group& group, int rows, int64_t terms, Rows<S> left, const T* panel, int64_t ldp,
+                      int64_t next, int together, T* sums, bool add) {
+    const int vectors = group.targets * tiling_.vectors;
+    if constexpr (std::is_same_v<S, T>)
+      if (rows == 1) return row_products<T>[vectors][together](terms, left.p, panel, ldp, next, sums, add);
+    tiles<S, false>.of[vectors][rows](terms, left, panel, ldp, sums, vectors * lanes<T>, add);
+  }
+
   void multiply_in_place(const Group& group, const Run& run, int rows, int64_t terms, Rows<S> left, int64_t column,
-                         T* sums, bool add) {
+                         int together, T* sums, bool add) {
     if constexpr (std::is_same_v<S, T>) {
-      const int64_t columns = at_.call.sizes[stage_.axis], ld = group.targets * tiling_.units();
-      for (int g = 0; g < group.targets; g++) {
-        const T* W = matrix_of<S>(at_.plan, at_.call, run.matrices[g]);
-        if (run.transposed) {
-          tiles<T, false>.of[tiling_.vectors][rows](terms, left, W + column, columns, sums, ld, add);
-          continue;
-        }
-        for (int64_t v = 0; v < tiling_.units(); v += lanes<T>) {
-          const int64_t there = std::clamp<int64_t>(columns - column - v, 0, lanes<T>);
-          product_in_place(rows, terms, left, W + (column + v) * terms, int(there), sums + g * tiling_.units() + v, ld, add);
-        }
-      }
+      const int64_t columns = at_.call.sizes[stage_.axis], units = tiling_.units(), ld = group.targets * units;
+      const auto matrix = [&](int g) { return matrix_of<S>(at_.plan, at_.call, run.matrices[g]); };
+      if (run.transposed)
+        return multiply_tiles(group, rows, terms, left, matrix(0) + column, columns, units, together, sums, add);
+      for (int64_t n = column; n < column + together * units; n += units, sums += ld)
+        for (int g = 0; g < group.targets; g++)
+          for (int64_t v = 0; v < units; v += lanes<T>) {
+            const int there = int(std::clamp<int64_t>(columns - n - v, 0, lanes<T>));
+            product_in_place(rows, terms, left, matrix(g) + (n + v) * terms, there, sums + g * units + v, ld, add);
+          }
     }
   }
 
@@ -247,7 +269,8 @@ template <class T, class S = T> class StageRunner {
   const Workplace<T, S>& at_;
   const Tiling<T> tiling_;
   int64_t row_ = 0;
-  int count_ = 0;
+  bool descending_ = false;  // through the tiles: up and down in turn, for the last panels may still be in the cache
+  int count_ = 0, panels_ = most_panels(1);
   Value values_[most_views];
   View<T> first_[most_views];
   View<S> stored_[most_views];

@@ -223,6 +223,12 @@ ENGINE: tuple[tuple[str, Edit], ...] = (
             "for (int64_t k = 1; k < terms; k++) {",
         ),
         ("blocks of summands replace each other", "    add = true, a.p +=", "    a.p +="),
+        (
+            "the last term of a product of one row",
+            "for (int64_t k = 0; k < terms; k++, panel += ldp) {",
+            "for (int64_t k = 1; k < terms; k++, panel += ldp) {",
+        ),
+        ("several panels of one row", "panel + p * next", "panel + 0 * next"),
     ),
     *_errors(
         "layout.h", ("matrices packed the wrong way round", "if (run.transposed) {", "if (!run.transposed) {")

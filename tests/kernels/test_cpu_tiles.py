@@ -55,6 +55,16 @@ template <class T> void in_place(int rows, int count, int64_t K, bool add) {
   product_plain<T>(rows, 1, K, {a.data(), K + 3, 1}, panel.data(), lanes<T>, plain.data(), lanes<T>, add);
   compare(fast, plain, "in place", rows, count);
 }
+template <class T> void one_row(int panels, int vectors, int64_t K, bool add) {
+  const int64_t width = vectors * lanes<T>, ldp = width + 2, next = (K + 1) * ldp + 5;
+  const auto a = numbers<T>(K + 1), panel = numbers<T>(panels * next), before = numbers<T>(panels * width);
+  auto fast = before, plain = before;
+  row_products<T>[vectors][panels](K, a.data(), panel.data(), ldp, next, fast.data(), add);
+  for (int p = 0; p < panels; p++)
+    product_plain<T>(1, vectors, K + PLANTED, {a.data(), 0, 1}, panel.data() + p * next, ldp,
+                     plain.data() + p * width, width, add);
+  compare(fast, plain, "one row", panels, vectors);
+}
 template <class T> void all() {
   for (int64_t K : {1, 2, 31, 255, 256, 257, 600})
     for (bool add : {false, true}) {
@@ -63,6 +73,8 @@ template <class T> void all() {
           tile<T, false>(rows, vectors, K, add);
           if (tiles<T, true>.of[vectors][rows]) tile<T, true>(rows, vectors, K, add);
         }
+      for (int vectors = 1; vectors <= most_vectors; vectors++)
+        for (int panels = most_panels(vectors); panels > 0; panels /= 2) one_row<T>(panels, vectors, K, add);
       for (int rows = 1; rows <= most_rows_in_place; rows++)
         for (int count = 1; count <= lanes<T>; count++) in_place<T>(rows, count, K, add);
     }
@@ -99,7 +111,7 @@ def _spilling(listing: str) -> tuple[int, list[str]]:
     loops, spilling = 0, []
     for part in re.split(r"\n(?=[0-9a-f]+ <)", listing):
         name = part.split(">:", 1)[0]
-        if "product_block<" not in name:
+        if not re.search(r"product_block<|product_of_row<", name):
             continue
         lines = re.findall(r"^\s+([0-9a-f]+):\s+(.*)$", part, re.MULTILINE)
         places = {address: i for i, (address, _) in enumerate(lines)}
