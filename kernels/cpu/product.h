@@ -134,4 +134,41 @@ template <class T> constexpr RowProduct<T> row_products[most_vectors + 1][5] = {
     {nullptr, product_of_row<T, 1, 3>, product_of_row<T, 2, 3>},
     {nullptr, product_of_row<T, 1, 4>, product_of_row<T, 2, 4>}};
 
+// A product of few terms, without tiles:
+//
+//     out[i, j] = sum_k  a[k, i] * b[k, j]          k < TERMS, j < columns, in place of what is in out or added to it
+//
+// Its sums are soon there: what takes time is to write them, and that goes fastest along the rows of out.
+template <class T, int TERMS>
+void outer_product(int rows, int64_t columns, const T* __restrict a, const T* __restrict b, int64_t ld,
+                   T* __restrict out, bool add) {
+  for (int i = 0; i < rows; i++, out += columns) {
+    Vec<T> factors[TERMS];
+    repeat<TERMS>([&](auto k) { factors[k] = broadcast(a[i + k * ld]); });
+    const auto sum = [&](int64_t j) {
+      Vec<T> total{};
+      repeat<TERMS>([&](auto k) { total = fma<T>(factors[k], load(b + k * ld + j), total); });
+      return total;
+    };
+    int64_t j = 0;
+    for (; j + lanes<T> <= columns; j += lanes<T>) store(out + j, add ? load(out + j) + sum(j) : sum(j));
+    const int left = int(columns - j);
+    if (left > 0) store_first(out + j, add ? load_first(out + j, left) + sum(j) : sum(j), left);
+  }
+}
+
+constexpr int most_terms_along = 8;
+template <class T> using OuterProduct = void (*)(int, int64_t, const T*, const T*, int64_t, T*, bool);
+
+template <class T> struct OuterProducts {
+  OuterProduct<T> of[most_terms_along + 1] = {};
+  constexpr OuterProducts() { add(std::make_integer_sequence<int, most_terms_along>()); }
+
+ private:
+  template <int... I> constexpr void add(std::integer_sequence<int, I...>) {
+    ((of[I + 1] = outer_product<T, I + 1>), ...);
+  }
+};
+template <class T> constexpr OuterProducts<T> outer_products;
+
 }  // namespace symgru

@@ -290,6 +290,7 @@ template <class T> class OuterRunner {
     const int64_t rows_left = at_.call.sizes[outer_.rows] - i;
     const int rows = int(rows_left < tile_rows ? rows_left : tile_rows);
     T* W = at_.argument(outer_.target.argument) + (outer_.target.block * at_.call.sizes[outer_.rows] + i) * columns_;
+    if (at_.rows > 0 && at_.rows <= most_terms_along) return add_along(i, rows, W);
     for (int64_t j = 0; j < columns_; j += units) {
       const int64_t left = columns_ - j;
       for (int r = 0; r < rows && left > units; r++)  // of the next tile
@@ -300,6 +301,16 @@ template <class T> class OuterRunner {
   }
 
  private:
+  void add_along(int64_t i, int rows, T* W) const {
+    bool add = !first_;
+    for (const OuterTerm& term : outer_.terms) {
+      const T* left = at_.chunk + at_.record.offsets[term.left] + i;
+      const T* right = at_.chunk + at_.record.offsets[term.right];
+      outer_products<T>.of[at_.rows](rows, columns_, left, right, at_.record.ld, W, add);
+      add = true;
+    }
+  }
+
   void add_terms(int64_t i, int64_t j, int rows, int count, T* to, int64_t ld, bool add) {
     const int64_t ldr = at_.record.ld;
     for (const OuterTerm& term : outer_.terms) {

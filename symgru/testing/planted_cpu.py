@@ -229,6 +229,11 @@ ENGINE: tuple[tuple[str, Edit], ...] = (
             "for (int64_t k = 1; k < terms; k++, panel += ldp) {",
         ),
         ("several panels of one row", "panel + p * next", "panel + 0 * next"),
+        (
+            "all terms but the last of a sum over few rows",
+            "load(b + k * ld + j), total)",
+            "load(b + k * ld + j), Vec<T>{})",
+        ),
     ),
     *_errors(
         "layout.h", ("matrices packed the wrong way round", "if (run.transposed) {", "if (!run.transposed) {")

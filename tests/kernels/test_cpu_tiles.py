@@ -17,6 +17,7 @@ SETS = {"avx512": ("-march=x86-64-v4", "-mprefer-vector-width=512"), "avx2": ("-
 
 DRIVER = """
 #include "pack.h"
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -65,7 +66,25 @@ template <class T> void one_row(int panels, int vectors, int64_t K, bool add) {
                      plain.data() + p * width, width, add);
   compare(fast, plain, "one row", panels, vectors);
 }
+template <class T> void few_terms(int rows, int64_t columns, int terms, bool add) {
+  const int64_t width = (columns + lanes<T> - 1) / lanes<T> * lanes<T>, ld = width + rows;
+  const auto a = numbers<T>(terms * ld), b = numbers<T>((terms + 1) * ld);
+  const auto before = numbers<T>(rows * columns);
+  auto fast = before, plain = before;
+  outer_products<T>.of[terms](rows, columns, a.data(), b.data(), ld, fast.data(), add);
+  std::vector<T> row(width);
+  for (int i = 0; i < rows; i++) {
+    std::copy_n(&before[i * columns], columns, row.data());
+    product_plain<T>(1, int(width / lanes<T>), terms, {a.data() + i, 0, ld}, b.data() + PLANTED * ld, ld,
+                     row.data(), width, add);
+    std::copy_n(row.data(), columns, &plain[i * columns]);
+  }
+  compare(fast, plain, "few terms", rows, terms);
+}
 template <class T> void all() {
+  for (int terms = 1; terms <= most_terms_along; terms++)
+    for (int64_t columns : {1, 7, 16, 35})
+      for (bool add : {false, true}) few_terms<T>(3, columns, terms, add);
   for (int64_t K : {1, 2, 31, 255, 256, 257, 600})
     for (bool add : {false, true}) {
       for (int vectors = 1; vectors <= most_vectors; vectors++)
