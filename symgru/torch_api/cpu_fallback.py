@@ -113,7 +113,7 @@ def _layer(inputs: Inputs, run: Run) -> tuple[Tensor, Tensor]:
     resets = None if steps.resets is None else (steps.resets[rows] & valid).unsqueeze(-1)
     group = (weight_ih, weight_hh, *(b for b in biases if b is not None))
     bias, c_n = merged_biases(group, run.options.reset)
-    state = x.new_zeros(steps.batch, weight_hh.shape[-1]) if h0 is None else h0
+    state = x.new_zeros(steps.batch, weight_hh.shape[-1]) if h0 is None else h0.reshape(steps.batch, -1)
     if run.reverse:
         padded, mask = padded.flip(0), None if mask is None else mask.flip(0)
         resets = None if resets is None else resets_against_time(resets)

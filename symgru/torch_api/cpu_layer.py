@@ -4,9 +4,9 @@
     backward  cotangents from the gates, or from the states    plan backward_saved, or backward
     jvp       tangents from the inputs and states              plan tangent
 
-Shapes: x [..., I] with the rows of all steps one after the other; h0 [B, H] or None; weight_ih [3H, I],
-weight_hh [3H, H] with rows in the order r, z, n; bias_ih, bias_hh [3H] or None. Results: states [..., H] and
-the last state [B, H].
+Shapes: x [..., I] with the rows of all steps one after the other; h0 [B, H], [1, B, H] or None; weight_ih
+[3H, I], weight_hh [3H, H] with rows in the order r, z, n; bias_ih, bias_hh [3H] or None. Results: states
+[..., H] and the last state [1, B, H].
 """
 
 from __future__ import annotations
@@ -229,7 +229,11 @@ def differentiated(tensors: Inputs) -> bool:
     """Whether autograd is looking, in either mode."""
     if _in_forward_mode():
         return True
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    if torch.is_grad_enabled():
+        for t in tensors:
+            if t is not None and t.requires_grad:
+                return True
+    return False
 
 
 def apply_layer(inputs: Inputs, run: Run) -> tuple[Tensor, Tensor]:

@@ -175,9 +175,8 @@ class Stack:
                 run = run_of(options, steps, direction == 1)
                 group = groups[position]
                 biases = group[2:] if len(group) == 4 else (None, None)
-                states, final = apply_layer(
-                    (x, None if hx is None else hx[position], *group[:2], *biases), run
-                )
+                h0 = hx if hx is None or self.states == 1 else hx[position]  # [B, H], or [1, B, H]
+                states, final = apply_layer((x, h0, *group[:2], *biases), run)
                 outputs.append(states)
                 finals.append(final)
             x = torch.cat(outputs, -1) if self._directions > 1 else outputs[0]
