@@ -115,7 +115,7 @@ template <class T, class S = T> class StageRunner {
         some_tiles(rows.first + part.first, int(part.last - part.first), {j, end});
       }
     }
-    descending_ = !descending_;
+    descending_ = of_rows == 1 && !descending_;
   }
 
  private:
@@ -269,7 +269,7 @@ template <class T, class S = T> class StageRunner {
   const Workplace<T, S>& at_;
   const Tiling<T> tiling_;
   int64_t row_ = 0;
-  bool descending_ = false;  // through the tiles: up and down in turn, for the last panels may still be in the cache
+  bool descending_ = false;  // Few rows take the tiles up and down in turn: the last panels may still be in the cache.
   int count_ = 0, panels_ = most_panels(1);
   Value values_[most_views];
   View<T> first_[most_views];
