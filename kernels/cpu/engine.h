@@ -1,7 +1,7 @@
 // Runs a pass: a plan, for the tensors of a call.
 //
-// Time is cut into chunks of some hundred rows, so that all a chunk hands from one phase to the next stays in the
-// cache. For each chunk: copy sequences into the record; `before` on all its rows; `inside`, step by step; `after` on
+// Time is cut into chunks of some hundred rows, and a step of more rows into several of them, so that all a chunk hands
+// from one phase to the next stays in the cache. For each chunk: copy sequences into the record; `before` on all its rows; `inside`, step by step; `after` on
 // all its rows, and the sums over rows, which are weight and bias gradients.
 //
 // Threads share the rows of a step (each then runs through the chunk alone) or, where rows are few or matrices large,
@@ -34,7 +34,7 @@ template <class T, class S> struct Execution {
       : plan(plan_),
         call(call_),
         rows(call.offsets[call.steps]),
-        chunk_rows(call.batch > rows_of_chunk ? call.batch : rows < rows_of_chunk ? rows : rows_of_chunk),
+        chunk_rows(rows < rows_of_chunk ? rows : rows_of_chunk),
         record(Record::of<T, S>(plan, Place::record, plan.record, call.sizes)),
         step_record(Record::of<T, S>(plan, Place::step, plan.step, call.sizes)),
         panels(plan, call.sizes),
@@ -100,21 +100,30 @@ template <class T, class S> class Member {
     for (int64_t done = 0; done < call_.steps;) {  // in the order of the pass
       int64_t end = done + 1;
       while (end < call_.steps && rows_of_steps(done, end + 1) <= all_.chunk_rows) end++;
-      const int64_t t0 = down_ ? call_.steps - end : done;
-      at_.first_row = call_.offsets[t0], at_.rows = rows_of_steps(done, end);
-      for (const Copy& c : plan_.copies) copy(c, t0, t0 + end - done);
-      wait();
-      for (const Stage<T>& stage : plan_.before) on_chunk(stage);
-      if (plan_.before.size > 0) wait();
-      for (int64_t i = done; i < end; i++) step(down_ ? call_.steps - 1 - i : i);
-      wait();
-      for (const Stage<T>& stage : plan_.after) on_chunk(stage);
-      if constexpr (std::is_same_v<S, T>) {
-        for (const Outer& outer : plan_.outers) add(outer, first);
-        for (const Sum& sum : plan_.sums) add(sum, first);
+      const int64_t t0 = down_ ? call_.steps - end : done, rows = rows_of_steps(done, end);
+      const int64_t blocks = rows <= all_.chunk_rows ? 1 : (rows + all_.chunk_rows - 1) / all_.chunk_rows;
+      for (int64_t k = 0; k < blocks; k++) {
+        block_ = blocks == 1 ? Share{0, call_.batch} : in_stripes(rows, 16, k, blocks);
+        at_.first_row = call_.offsets[t0] + block_.first, at_.rows = blocks == 1 ? rows : block_.last - block_.first;
+        for (const Copy& c : plan_.copies) copy(c, t0, t0 + end - done);
+        wait();
+        for (const Stage<T>& stage : plan_.before) on_chunk(stage);
+        if (plan_.before.size > 0) wait();
+        for (int64_t i = done; i < end; i++) {
+          step(down_ ? call_.steps - 1 - i : i);
+          if (blocks == 1) finish(down_ ? call_.steps - 1 - i : i);
+        }
+        wait();
+        for (const Stage<T>& stage : plan_.after) on_chunk(stage);
+        if constexpr (std::is_same_v<S, T>) {
+          for (const Outer& outer : plan_.outers) add(outer, first);
+          for (const Sum& sum : plan_.sums) add(sum, first);
+        }
+        wait();
+        first = false;
       }
-      wait();
-      first = false, done = end;
+      if (blocks > 1) finish(t0);
+      done = end;
     }
   }
 
@@ -181,7 +190,8 @@ template <class T, class S> class Member {
     for (int64_t t = t0; t < t1; t++) {
       const int64_t source = c.initial < 0 ? t : call_.reverse ? t + 1 : t - 1;
       const int64_t there = rows_at(source);
-      const Share rows = share(rows_at(t), id_, members_);
+      const Share all = in_block(t), part = share(all.last - all.first, id_, members_);
+      const Share rows = {all.first + part.first, all.first + part.last};
       for (int64_t b = rows.first; b < rows.last; b++) {
         const S* row = b < there ? from + (call_.offsets[source] + b) * n : initial ? initial + b * n : nullptr;
         if (c.initial >= 0 && begins(call_.reverse ? t + 1 : t, b)) row = nullptr;
@@ -216,14 +226,14 @@ template <class T, class S> class Member {
   }
 
   // What is carried over the boundary before step t is zero where a sequence begins.
-  void cut(int64_t t) const {
+  void cut(int64_t t, Share among) const {
     bool any = false;
-    for (int64_t b = 0; call_.resets && b < rows_at(t) && !any; b++) any = begins(t, b);
+    for (int64_t b = among.first; call_.resets && b < among.last && !any; b++) any = begins(t, b);
     if (!any) return;
     for (int c = 0; c < plan_.carried.size; c++) {
       const int64_t n = size(plan_.carried[c].axis);
-      if (by_units_) cut(c, t, {0, rows_at(t)}, own_units(n));
-      else own_rows(rows_at(t), [&](Share rows) { cut(c, t, rows, {0, n}); });
+      if (by_units_) cut(c, t, among, own_units(n));
+      else own_rows(among, [&](Share rows) { cut(c, t, rows, {0, n}); });
     }
     if (by_units_) wait();
   }
@@ -233,25 +243,34 @@ template <class T, class S> class Member {
       if (begins(t, b)) fill({Place::entering, int16_t(c)}, b, nullptr, columns);
   }
 
+  // Of step t the rows of the block.
+  Share in_block(int64_t t) const { return {block_.first, block_.last < rows_at(t) ? block_.last : rows_at(t)}; }
+
   void step(int64_t t) {
-    const int64_t row = call_.offsets[t] - at_.first_row, count = rows_at(t), staying = rows_at(down_ ? t - 1 : t + 1);
-    if (!down_) cut(t);
+    const int64_t row = call_.offsets[t] - at_.first_row;
+    const Share block = in_block(t);
+    if (!down_) cut(t, block);
     for (int i = 0; i < plan_.inside.size; i++) {
       const Stage<T>& stage = plan_.inside[i];
       inside_[i].start(row);
       if (by_units_) {
-        inside_[i].run({0, count}, own_units(size(stage.axis)));
+        inside_[i].run(block, own_units(size(stage.axis)));
         if (stage.publishes) wait();
       } else {
-        own_rows(count, [&](Share rows) { inside_[i].run(rows, {0, size(stage.axis)}); });
+        own_rows(block, [&](Share rows) { inside_[i].run(rows, {0, size(stage.axis)}); });
       }
     }
+  }
+
+  // After all rows of step t: what left enters the next one, or is the last.
+  void finish(int64_t t) {
+    const int64_t count = rows_at(t), staying = rows_at(down_ ? t - 1 : t + 1);
     std::swap(at_.entering, at_.leaving);
-    if (down_) cut(t);
+    if (down_) cut(t, {0, count});
     for (int c = 0; c < plan_.carried.size && staying < count; c++) {
       const int64_t n = size(plan_.carried[c].axis);
       if (by_units_) keep_last(c, {staying, count}, own_units(n));
-      else own_rows(count, [&](Share rows) {
+      else own_rows({0, count}, [&](Share rows) {
           keep_last(c, {rows.first < staying ? staying : rows.first, rows.last}, {0, n});
         });
     }
@@ -292,21 +311,20 @@ template <class T, class S> class Member {
   }
 
   Share own_units(int64_t columns) const {
-    constexpr int64_t grain = 2 * lanes<T>;  // a multiple of every tile
-    const Share s = share(round_up(columns, grain) / grain, id_, members_);
-    return {s.first * grain, s.last * grain < columns ? s.last * grain : columns};
+    return in_stripes(columns, 2 * lanes<T>, id_, members_);  // a multiple of every tile
   }
 
-  // Rows belong to a member for the whole pass, in stripes: neighbouring ones or, if sequences end at different steps,
-  // taken in turn, so that all have work to the end.
-  template <class F> void own_rows(int64_t count, const F& f) const {
-    if (members_ == 1) return f(Share{0, count});
+  // Rows of a block belong to a member for the whole pass, in stripes: neighbouring ones or, if sequences end at
+  // different steps, taken in turn, so that all have work to the end.
+  template <class F> void own_rows(Share block, const F& f) const {
+    if (members_ == 1) return f(block);
+    const int64_t first = block.first, count = block.last - first;
     if (even_) {
-      const Share s = share(round_up(count, stripe_) / stripe_, id_, members_);
-      return f(Share{s.first * stripe_, s.last * stripe_ < count ? s.last * stripe_ : count});
+      const Share s = in_stripes(count, stripe_, id_, members_);
+      return f(Share{first + s.first, first + s.last});
     }
     for (int64_t b = id_ * stripe_; b < count; b += members_ * stripe_)
-      f(Share{b, b + stripe_ < count ? b + stripe_ : count});
+      f(Share{first + b, first + (b + stripe_ < count ? b + stripe_ : count)});
   }
 
   void wait() const { all_.barrier.wait(members_); }
@@ -320,6 +338,7 @@ template <class T, class S> class Member {
   std::vector<StageRunner<T, S>> inside_;
   bool by_units_ = false, even_ = true;
   int64_t stripe_ = 1;
+  Share block_ = {0, 0};  // rows of a step; more than there are where a chunk has whole steps
 };
 
 template <class S, class T> void execute(const Plan<T>& plan, const Call& call) {

@@ -10,6 +10,8 @@
 // added one after the other.) So a result does not depend on who computes it, in what tile.
 #pragma once
 
+#include <algorithm>
+
 #include "vector.h"
 
 namespace symgru {
@@ -170,5 +172,35 @@ template <class T> struct OuterProducts {
   }
 };
 template <class T> constexpr OuterProducts<T> outer_products;
+
+// Sums over k < K of a[i, k] W[v, k] for a few rows v of W as it lies, where a register of them would be mostly empty:
+// the terms fill it in their place. They go to `partial_sums` in turn, which are then added up by halves, whatever the
+// registers are. Used for so few columns and so many terms of a product, however many rows there are.
+constexpr int64_t most_columns_of_dots = 4, least_terms_of_dots = 32;
+constexpr int partial_sums = 16;
+template <class T> T dot(int64_t K, const T* a, const T* b) {
+  constexpr int n = lanes<T>, vectors = partial_sums / n;
+  Vec<T> sum[vectors] = {};
+  int64_t k = 0;
+  for (; k + partial_sums <= K; k += partial_sums)
+    repeat<vectors>([&](auto v) { sum[v] = fma<T>(load(a + k + v * n), load(b + k + v * n), sum[v]); });
+  for (int v = 0; v < vectors && k < K; v++) {  // also where no terms are left: zeros may change the sign of a zero
+    const int left = int(std::clamp<int64_t>(K - k - v * n, 0, n));
+    sum[v] = fma<T>(load_first(a + k + v * n, left), load_first(b + k + v * n, left), sum[v]);
+  }
+  T partial[partial_sums];
+  repeat<vectors>([&](auto v) { store(partial + v * n, sum[v]); });
+  for (int half = partial_sums / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) partial[i] += partial[i + half];
+  return partial[0];
+}
+template <class T>
+void dots(int rows, int columns, int64_t K, Rows<T> a, const T* W, T* out, int64_t ldo, bool add) {
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < columns; v++) {
+      const T sum = dot(K, a.p + i * a.row, W + v * K);
+      out[i * ldo + v] = add ? out[i * ldo + v] + sum : sum;
+    }
+}
 
 }  // namespace symgru

@@ -192,7 +192,8 @@ template <class T, class S = T> class StageRunner {
       const int64_t terms = run.blocks * at_.call.sizes[run.axis];
       const View<S> operand = at_.stored(run.operand, row_);
       const Rows<S> left = {operand.p + row * operand.ld, operand.ld, 1};
-      if (in_place) multiply_in_place(group, run, rows, terms, left, column, together, sums, add);
+      if (by_dots(run, place.columns, terms)) multiply_by_dots(group, run, rows, terms, left, sums, add);
+      else if (in_place) multiply_in_place(group, run, rows, terms, left, column, together, sums, add);
       else multiply_tiles(group, rows, terms, left, panel, width, next, together, sums, add);
       panel += panel_rows<S>(terms) * width;
       add = true;
@@ -205,6 +206,23 @@ template <class T, class S = T> class StageRunner {
     if constexpr (std::is_same_v<S, T>)
       if (rows == 1) return row_products<T>[vectors][together](terms, left.p, panel, ldp, next, sums, add);
     tiles<S, false>.of[vectors][rows](terms, left, panel, ldp, sums, vectors * lanes<T>, add);
+  }
+
+  // Whether the columns are so few, and the terms so many, that the terms go into the lanes. No matter how many rows
+  // there are and who packed what: the order of summation is another one.
+  static bool by_dots(const Run& run, int64_t columns, int64_t terms) {
+    const bool in_rows = !run.transposed && run.blocks == 1;
+    return std::is_same_v<S, T> && in_rows && columns <= most_columns_of_dots && terms >= least_terms_of_dots;
+  }
+
+  void multiply_by_dots(const Group& group, const Run& run, int rows, int64_t terms, Rows<S> left, T* sums, bool add) {
+    if constexpr (std::is_same_v<S, T>) {
+      const int columns = int(at_.call.sizes[stage_.axis]);
+      const int64_t units = tiling_.units();
+      for (int g = 0; g < group.targets; g++)
+        dots(rows, columns, terms, left, matrix_of<S>(at_.plan, at_.call, run.matrices[g]), sums + g * units,
+             group.targets * units, add);
+    }
   }
 
   void multiply_in_place(const Group& group, const Run& run, int rows, int64_t terms, Rows<S> left, int64_t column,

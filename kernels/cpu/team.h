@@ -62,6 +62,12 @@ template <class F> void run_team(int threads, const F& f) {
 struct Share {
   int64_t first, last;
 };
-inline Share share(int64_t n, int id, int members) { return {n * id / members, n * (id + 1) / members}; }
+inline Share share(int64_t n, int64_t id, int64_t members) { return {n * id / members, n * (id + 1) / members}; }
+
+// The same in whole stripes, but for the last one.
+inline Share in_stripes(int64_t n, int64_t stripe, int64_t id, int64_t members) {
+  const Share s = share((n + stripe - 1) / stripe, id, members);
+  return {s.first * stripe, s.last * stripe < n ? s.last * stripe : n};
+}
 
 }  // namespace symgru

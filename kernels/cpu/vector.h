@@ -42,7 +42,7 @@ template <class T> inline Vec<T> load(const T* p) { return *(const typename Regi
 template <class T> inline void store(T* p, Vec<T> v) { *(typename Register<T>::unaligned*)p = v; }
 template <class T> inline Vec<T> broadcast(T x) { return x - Vec<T>{}; }  // x - 0 keeps the sign of 0
 
-// The first n elements, 0 < n <= lanes; the others are 0, and their memory is not touched.
+// The first n elements, 0 <= n <= lanes; the others are 0, and their memory is not touched.
 template <class T> inline Vec<T> load_first(const T* p, int n) {
 #if SYMGRU_AVX512
   if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_ps(__mmask16(0xffffu >> (16 - n)), p);

@@ -18,8 +18,8 @@ CHUNK = 128  # rows_of_chunk in engine.h
 
 @st.composite
 def batch_sizes(draw: st.DrawFn) -> tuple[int, ...]:
-    """The rows of each step: alike, ever fewer, or about as many in all as a chunk holds."""
-    kind = draw(st.sampled_from(("even", "even", "packed", "packed", "chunk", "long")))
+    """The rows of each step: alike, ever fewer, about as many in all as a chunk holds, or more in one."""
+    kind = draw(st.sampled_from(("even", "even", "packed", "packed", "chunk", "long", "blocks")))
     if kind == "even":
         return (draw(st.sampled_from(ROWS)),) * draw(st.integers(1, 6))
     if kind == "packed":
@@ -29,6 +29,9 @@ def batch_sizes(draw: st.DrawFn) -> tuple[int, ...]:
     if kind == "chunk":  # one step of a chunk's size, or a few
         steps = draw(st.integers(1, 3))
         return (rows, *[draw(st.sampled_from((*ROWS, rows)))] * (steps - 1))
+    if kind == "blocks":
+        many = draw(st.lists(st.sampled_from((3, 130, 257, 300)), min_size=1, max_size=3))
+        return tuple(sorted(many, reverse=True))
     batch = draw(st.sampled_from((2, 7, 9, 13)))
     last = draw(st.integers(0, batch))
     return (*((batch,) * (rows // batch)), *((last,) if last else ()))

@@ -43,6 +43,7 @@ PROBLEMS = (
     replace(SMALL, batch_sizes=(4, 4, 1), reverse=True),
     replace(SMALL, batch_sizes=(9,) * 15, input_size=17, hidden_size=33),
     replace(SMALL, batch_sizes=(260, 260), input_size=7, hidden_size=9, reverse=True),
+    replace(SMALL, input_size=45, hidden_size=2),  # dots in place of tiles
     replace(SMALL, batch_sizes=(4, 4, 4, 3, 1), resets=True),
     replace(SMALL, batch_sizes=(4, 4, 4, 3, 1), reverse=True, resets=True),
 )
@@ -229,6 +230,7 @@ ENGINE: tuple[tuple[str, Edit], ...] = (
             "for (int64_t k = 1; k < terms; k++, panel += ldp) {",
         ),
         ("several panels of one row", "panel + p * next", "panel + 0 * next"),
+        ("halves of the sums of a dot", "partial[i] += partial[i + half];", "partial[i] += partial[half];"),
         (
             "all terms but the last of a sum over few rows",
             "load(b + k * ld + j), total)",
@@ -243,14 +245,24 @@ ENGINE: tuple[tuple[str, Edit], ...] = (
         ("order of steps", "step(down_ ? call_.steps - 1 - i : i)", "step(i)"),
         ("the state before, against time", "call_.reverse ? t + 1 : t - 1", "t - 1"),
         ("who ends at a step, against time", "rows_at(down_ ? t - 1 : t + 1)", "rows_at(t + 1)"),
-        ("chunks replace each other", "first = false, done = end;", "done = end;"),
+        ("chunks replace each other", "        first = false;\n", ""),
+        ("blocks of a step do not enter the next", "if (blocks > 1) finish(t0);", ""),
+        ("every block is the first of its step", "call_.offsets[t0] + block_.first", "call_.offsets[t0]"),
         ("what leaves a step does not enter the next", "std::swap(at_.entering, at_.leaving);", ""),
         ("one bias of two", "to[j] += from[source.block * n + j]", "to[j] = from[source.block * n + j]"),
         ("the first state is zero", ": initial ? initial + b * n : nullptr;", ": nullptr;"),
-        ("what begins at a step is carried in", "if (!down_) cut(t);", ""),
-        ("what begins at a step is carried back", "if (down_) cut(t);", ""),
-        ("what is cut one step later", "if (!down_) cut(t);", "if (!down_) cut(t - 1);"),
-        ("what is cut one step earlier, down", "if (down_) cut(t);", "if (down_) cut(t - 1);"),
+        ("what begins at a step is carried in", "if (!down_) cut(t, block);", ""),
+        ("what begins at a step is carried back", "if (down_) cut(t, {0, count});", ""),
+        (
+            "what is cut one step later",
+            "if (!down_) cut(t, block);",
+            "if (!down_) cut(t - 1, in_block(t - 1));",
+        ),
+        (
+            "what is cut one step earlier, down",
+            "if (down_) cut(t, {0, count});",
+            "if (down_) cut(t - 1, {0, rows_at(t - 1)});",
+        ),
         ("the state before, over a cut", "if (c.initial >= 0 && begins(", "if (false && begins("),
         (
             "the state before, over a cut, against time",

@@ -18,6 +18,7 @@ SETS = {"avx512": ("-march=x86-64-v4", "-mprefer-vector-width=512"), "avx2": ("-
 DRIVER = """
 #include "pack.h"
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -81,7 +82,26 @@ template <class T> void few_terms(int rows, int64_t columns, int terms, bool add
   }
   compare(fast, plain, "few terms", rows, terms);
 }
+template <class T> void few_columns(int rows, int columns, int64_t K, bool add) {
+  const auto a = numbers<T>(rows * (K + 3)), W = numbers<T>((columns + 1) * (K + 1));
+  const auto before = numbers<T>(rows * 5);
+  auto fast = before, plain = before;
+  dots<T>(rows, columns, K, {a.data(), K + 3, 1}, W.data(), fast.data(), 5, add);
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < columns; v++) {
+      T partial[16] = {};
+      for (int64_t k = 0; k < K + PLANTED; k++)
+        partial[k % 16] = std::fma(a[i * (K + 3) + k], W[v * K + k], partial[k % 16]);
+      for (int half = 8; half > 0; half /= 2)
+        for (int k = 0; k < half; k++) partial[k] += partial[k + half];
+      plain[i * 5 + v] = add ? plain[i * 5 + v] + partial[0] : partial[0];
+    }
+  compare(fast, plain, "few columns", rows, columns);
+}
 template <class T> void all() {
+  for (int columns = 1; columns <= most_columns_of_dots; columns++)
+    for (int64_t K : {32, 33, 41, 63, 100, 512})
+      for (bool add : {false, true}) few_columns<T>(3, columns, K, add);
   for (int terms = 1; terms <= most_terms_along; terms++)
     for (int64_t columns : {1, 7, 16, 35})
       for (bool add : {false, true}) few_terms<T>(3, columns, terms, add);

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from symgru.kernels.names import POLARITIES, RESETS
 from torch.nn.utils.rnn import PackedSequence
@@ -138,7 +138,7 @@ def test_digits_of_closed_gates(library, polarity, reset):
 @given(problem=problems(dtypes=(torch.float64,)))
 def test_dot_product_of_tangent_and_backward(library, problem):
     """⟨J v, w⟩ = ⟨v, Jᵀ w⟩ for the states, their last ones, the input, the first states and all weights."""
-    assume(not problem.absent)
+    problem = dataclasses.replace(problem, absent=frozenset())
     values, results = problem.inputs(), run(library, problem)
     left = [
         results["tangent tangent_h_new"] * values["d_h_new_output"],
@@ -158,7 +158,7 @@ def test_dot_product_of_tangent_and_backward(library, problem):
 @given(problem=problems(polarities=("keep",), resets=("after",)))
 def test_no_worse_than_twice_the_error_of_torch(library, problem):
     """Against the oracle, beside torch.nn.GRU in the same dtype."""
-    assume(not problem.reverse and not problem.absent and not problem.resets)
+    problem = dataclasses.replace(problem, reverse=False, absent=frozenset(), resets=False)
     results, peer = run(library, problem), _peer(problem)
     expected = Oracle(problem).results()
     for name, found in results.items():
