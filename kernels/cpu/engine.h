@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "scratch.h"
 #include "stage.h"
 
 namespace symgru {

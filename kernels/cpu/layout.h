@@ -1,8 +1,6 @@
 // Sizes and places: what becomes of the tables of a plan for the sizes of a call.
 #pragma once
 
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "bfloat.h"
@@ -10,23 +8,6 @@
 namespace symgru {
 
 inline int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-// Memory of a call, aligned to a line of the cache. Each call has its own: calls share nothing that they write.
-template <class T> class Memory {
- public:
-  explicit Memory(int64_t elements) {
-    void* p = nullptr;
-    if (posix_memalign(&p, 64, size_t(elements > 0 ? elements : 1) * sizeof(T)) != 0) throw std::bad_alloc();
-    p_ = static_cast<T*>(p);
-  }
-  ~Memory() { std::free(p_); }
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  T* get() const { return p_; }
-
- private:
-  T* p_;
-};
 
 // Whether a product reads a value.
 template <class T> bool multiplied(const Plan<T>& plan, Value value) {

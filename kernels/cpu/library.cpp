@@ -91,3 +91,6 @@ SYMGRU_EXPORT uint64_t symgru_fingerprint(int plan, int type, const Setting* set
     return fingerprint<decltype(x)>(p, {*setting, arguments, nullptr});
   });
 }
+
+// Frees memory that no call uses.
+SYMGRU_EXPORT void symgru_release() { free_kept_memory(); }

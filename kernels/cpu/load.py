@@ -80,6 +80,11 @@ def library(name: str | None = None) -> ctypes.CDLL:
     return found
 
 
+def loaded() -> list[ctypes.CDLL]:
+    """The libraries that have been loaded so far."""
+    return [found for found in _found.values() if isinstance(found, ctypes.CDLL)]
+
+
 def obstacle(name: str | None = None) -> str | None:
     """Why `library` would find nothing, in words; None if nothing is known to stand in its way.
 

@@ -17,7 +17,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-#: Bytes from which on a tensor is worth it, and of which sizes are multiples: a large page.
+#: Bytes from which on a tensor is worth it.
+LEAST = 1 << 20
+#: Sizes are multiples of a large page.
 GRAIN = 1 << 21
 #: Bytes that are kept while nobody uses them.
 MOST = 256 << 20
@@ -32,7 +34,7 @@ def scratch(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """A contiguous tensor on the CPU, not initialised; its memory is kept for another when it is gone."""
     count = math.prod(shape)
     size = count * dtype.itemsize
-    if size < GRAIN:
+    if size < LEAST:
         return torch.empty(*shape, dtype=dtype)
     memory = _take(-(-size // GRAIN) * GRAIN)
     view = memoryview(memory)  # the tensor keeps it alive, and nothing else does

@@ -19,7 +19,7 @@ from struct import Struct
 import torch
 from torch import Tensor
 
-from .load import library
+from . import load, memory
 
 #: The types that the library knows, by their number there. bfloat16 is computed and carried in float32, and
 #: only plans that go forward take it.
@@ -308,10 +308,18 @@ def plans_of(library_: ctypes.CDLL) -> list[Plan]:
         ("packed_size", ctypes.c_int64, which),
         ("pack", None, (*which, ctypes.c_char_p, pointer)),
         ("fingerprint", ctypes.c_uint64, (*which, ctypes.c_char_p)),
+        ("release", None, ()),
     ):
         function = getattr(library_, f"symgru_{name}")
         function.restype, function.argtypes = result, arguments
     return [Plan(library_, index) for index in range(library_.symgru_plans())]
+
+
+def release() -> None:
+    """Give memory that no call uses back to the system: the library's and that of `memory.scratch`."""
+    memory.release()
+    for loaded in load.loaded():
+        loaded.symgru_release()
 
 
 @cache
@@ -322,4 +330,4 @@ def plans(instruction_set: str | None = None) -> Mapping[str, Plan]:
         NoLibraryError: there is no library, see `symgru.kernels.cpu.load`.
         ValueError: the processor has no such instruction set.
     """
-    return {plan.name: plan for plan in plans_of(library(instruction_set))}
+    return {plan.name: plan for plan in plans_of(load.library(instruction_set))}

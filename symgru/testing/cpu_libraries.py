@@ -86,6 +86,7 @@ EXPORT void symgru_pack(int plan, int type, const Setting* setting, void* const*
   type == 0 ? pack_all<FIRST>(plan, call, memory) : pack_all<SECOND>(plan, call, memory);
 }
 EXPORT uint64_t symgru_fingerprint(int, int, const Setting*, void* const*) { return 0; }
+EXPORT void symgru_release() { free_kept_memory(); }
 """
 
 

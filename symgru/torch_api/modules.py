@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from symgru.kernels.cpu.memory import release
+from symgru.kernels.cpu.passes import release
 from symgru.torch_api.autocast import target_dtype
 from symgru.torch_api.check import check_alike, check_input, check_state, check_tensor
 from symgru.torch_api.cpu_panels import forget

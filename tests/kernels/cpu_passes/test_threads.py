@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 import torch
-from symgru.kernels.cpu.passes import Steps, plans
+from symgru.kernels.cpu.passes import Steps, dense, plans, release
 
 from symgru.testing.cpu_passes import Problem, Tensors, run
 
@@ -65,6 +65,29 @@ def test_no_memory_is_an_error_in_words(library):
     steps = Steps(1, rows, rows, offsets.data_ptr(), offsets)
     with pytest.raises(MemoryError, match=f"{FORWARD}: no memory for a chunk of {rows} rows"):
         library[FORWARD](values, (("I", 1), ("H", 1)), steps, torch.float32)
+
+
+def test_large_memory_is_used_again_and_never_by_two(library):
+    """Different calls at once, over and over, of a size that is kept: each has its own results."""
+    names = ("x", "weight_ih", "weight_hh")
+    sizes, steps = (("I", 3), ("H", 300)), dense(3, 20)
+    generator = torch.Generator().manual_seed(1)
+    shapes = ((60, 3), (900, 3), (900, 300))
+
+    def results(number: int) -> list[torch.Tensor]:
+        values = {n: given[number][n] for n in names} | {"h_new": torch.empty(60, 300)}
+        library[FORWARD](values, sizes, steps, torch.float32)
+        return [values["h_new"]]
+
+    given = [
+        {n: torch.randn(s, generator=generator) / 20 for n, s in zip(names, shapes, strict=True)}
+        for _ in range(6)
+    ]
+    expected = [results(i)[0] for i in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda i: results(i % 6)[0], range(120)))
+    release()
+    assert all(torch.equal(one, expected[i % 6]) for i, one in enumerate(found))
 
 
 def in_a_fresh_process(function: str) -> None:
