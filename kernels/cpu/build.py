@@ -85,7 +85,7 @@ def build(
         made = work / "library.so"
         text = LABEL.format(label=carried.decode())
         options = [*flags, *openmp, *extra_flags]
-        said = _run(compiler, [*options, MAIN, "-x", "c++", "-", "-o", str(made)], text, root, work)
+        said = run_compiler(compiler, [*options, MAIN, "-x", "c++", "-", "-o", str(made)], text, root, work)
         if not made.exists():
             raise BuildError(f"the compiler wrote nothing: {shlex.join(compiler.command)}")
         if label(instruction_set, root) != carried:
@@ -117,13 +117,13 @@ def _has_openmp(compiler: Compiler, work: Path) -> bool:
     made = work / "openmp.so"
     try:
         options = ["-fPIC", "-shared", OPENMP, "-x", "c++", "-", "-o", str(made)]
-        _run(compiler, options, OPENMP_TEST, work, work)
+        run_compiler(compiler, options, OPENMP_TEST, work, work)
     except BuildError:
         return False
     return made.exists() and b"libgomp.so" in made.read_bytes()
 
 
-def _run(compiler: Compiler, arguments: list[str], text: str, folder: Path, temporary: Path) -> str:
+def run_compiler(compiler: Compiler, arguments: list[str], text: str, folder: Path, temporary: Path) -> str:
     """Run the compiler with a text as its standard input; what it says on standard error."""
     command = [*compiler.command, *arguments]
     environment = os.environ | {"LC_ALL": "C", "TMPDIR": str(temporary)}

@@ -139,7 +139,7 @@ def _cached(name: str) -> Path:
     key = hashlib.sha256(repr((name, source_digest(ROOT), flags, compiler)).encode()).hexdigest()
     path = cache_folder() / f"cpu_{name}_{key[:32]}.so"
     if _refusal(path, name) is not None:
-        with _alone(path.with_suffix(".lock")):
+        with one_process(path.with_suffix(".lock")):
             if _refusal(path, name) is not None:  # another process may have built it meanwhile
                 build(name, path, ROOT, compiler)
         refusal = _refusal(path, name)
@@ -165,7 +165,7 @@ def _refusal(path: Path, name: str, owners: Collection[int] = ()) -> str | None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def one_process(path: Path) -> Iterator[None]:
     """One process at a time; the lock ends with its process."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:

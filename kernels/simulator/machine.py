@@ -1,0 +1,159 @@
+"""Machine code for the host from LLVM IR, kept for the process.
+
+LLVM's optimisations of level 1 are what pays: they inline the functions that stand for instructions and
+turn their registers into values. Symbols are looked up before, since LLVM ends the process for one that it
+misses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import hashlib
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import llvmlite.binding as llvm
+
+from .errors import SimulatorError
+
+LEVEL = 1
+
+
+@dataclass(frozen=True)
+class Code:
+    """Machine code: the engine that owns it, and the addresses of its symbols."""
+
+    engine: llvm.ExecutionEngine
+    addresses: Mapping[str, int]
+
+
+#: What the code generator calls to round to 16 bits, and not every C library has. Through the float that is
+#: rounded to odd, a double is rounded once.
+_ROUNDING = """
+define internal float @to_odd(double %x) {
+  %near = fptrunc double %x to float
+  %back = fpext float %near to double
+  %size = call double @llvm.fabs.f64(double %x)
+  %rounded = call double @llvm.fabs.f64(double %back)
+  %above = fcmp ogt double %rounded, %size
+  %inexact = fcmp one double %back, %x
+  %bits = bitcast float %near to i32
+  %one = zext i1 %above to i32
+  %below = sub i32 %bits, %one
+  %last = zext i1 %inexact to i32
+  %odd = or i32 %below, %last
+  %result = bitcast i32 %odd to float
+  ret float %result
+}
+define bfloat @__truncsfbf2(float %x) {
+  %bits = bitcast float %x to i32
+  %high = lshr i32 %bits, 16
+  %odd = and i32 %high, 1
+  %more = add i32 %bits, 32767
+  %rounded = add i32 %more, %odd
+  %quiet = or i32 %bits, 4194304
+  %nan = fcmp uno float %x, %x
+  %chosen = select i1 %nan, i32 %quiet, i32 %rounded
+  %moved = lshr i32 %chosen, 16
+  %cut = trunc i32 %moved to i16
+  %result = bitcast i16 %cut to bfloat
+  ret bfloat %result
+}
+define bfloat @__truncdfbf2(double %x) {
+  %odd = call float @to_odd(double %x)
+  %result = call bfloat @__truncsfbf2(float %odd)
+  ret bfloat %result
+}
+define half @__truncdfhf2(double %x) {
+  %odd = call float @to_odd(double %x)
+  %result = fptrunc float %odd to half
+  ret half %result
+}
+declare double @llvm.fabs.f64(double)
+"""
+_kept: list[llvm.ExecutionEngine] = []
+
+_lock = threading.Lock()
+_known: dict[str, Code] = {}
+
+
+def compiled(text: str, symbols: tuple[str, ...], library: ctypes.CDLL) -> Code:
+    """The machine code of a module; that of an earlier call with the same text, if there was one.
+
+    Args:
+        text: LLVM IR.
+        symbols: Functions and tables whose addresses are wanted.
+        library: Where the functions `sim_…` are.
+
+    Raises:
+        SimulatorError: LLVM does not take the text, or a function is not there.
+    """
+    key = hashlib.sha256(text.encode()).hexdigest()
+    with _lock:
+        if key not in _known:
+            _known[key] = _compile(text, symbols, library)
+        return _known[key]
+
+
+@cache
+def _machine() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    mathematics = ctypes.util.find_library("m")
+    if mathematics:
+        llvm.load_library_permanently(mathematics)
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=LEVEL,
+        jit=True,
+        codemodel="large",  # the runtime may lie further away than a 32-bit displacement
+    )
+    module = llvm.parse_assembly(_ROUNDING)
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    for name in re.findall(r"@(__trunc\w+)\(", _ROUNDING):
+        llvm.add_symbol(name, engine.get_function_address(name))
+    _kept.append(engine)
+    return machine
+
+
+def _compile(text: str, symbols: tuple[str, ...], library: ctypes.CDLL) -> Code:
+    machine = _machine()
+    try:
+        module = llvm.parse_assembly(text)
+        module.verify()
+    except RuntimeError as error:
+        raise SimulatorError(f"expected LLVM IR that LLVM {_version()} reads, got: {error}") from error
+    for name in re.findall(r"^declare [^@]*@(sim_\w+)\(", text, re.MULTILINE):
+        llvm.add_symbol(name, _address(library, name))
+    _optimise(module, machine)
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    addresses = {}
+    for name in symbols:
+        addresses[name] = engine.get_function_address(name) or engine.get_global_value_address(name)
+    return Code(engine, addresses)
+
+
+def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    options = llvm.create_pipeline_tuning_options(speed_level=LEVEL)
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def _address(library: ctypes.CDLL, name: str) -> int:
+    try:
+        address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+    except AttributeError:
+        raise SimulatorError(f"the runtime has no function {name}") from None
+    return address or 0
+
+
+def _version() -> str:
+    return ".".join(map(str, llvm.llvm_version_info))

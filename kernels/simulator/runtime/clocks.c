@@ -1,0 +1,153 @@
+#include "clocks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "programs.h"
+
+static uint32_t threads, programs;
+
+void clocks_begin(uint32_t threads_of_a_program, uint32_t all_programs) {
+  threads = threads_of_a_program;
+  programs = all_programs;
+}
+
+static void* room(size_t bytes) {
+  void* made = malloc(bytes);
+  if (!made) sim_fail(SIM_NO_RESOURCES, "no memory for the race detector");
+  return made;
+}
+
+// ---- one program
+static Frontier* frontier_new(const uint32_t* clocks) {
+  Frontier* made = room(sizeof *made + threads * sizeof *made->clock);
+  made->owners = 1;
+  if (clocks) memcpy(made->clock, clocks, threads * sizeof *clocks);
+  else memset(made->clock, 0, threads * sizeof *made->clock);
+  return made;
+}
+
+static Frontier* frontier_keep(Frontier* frontier) {
+  if (frontier) frontier->owners++;
+  return frontier;
+}
+
+static void frontier_drop(Frontier* frontier) {
+  if (frontier && !--frontier->owners) free(frontier);
+}
+
+static int covers(const Frontier* one, const uint32_t* clocks) {
+  int less = 0;
+  for (uint32_t i = 0; i < threads; i++) less |= one->clock[i] < clocks[i];
+  return !less;
+}
+
+static Frontier* frontier_max(Frontier* one, const uint32_t* clocks) {
+  if (covers(one, clocks)) return frontier_keep(one);
+  Frontier* made = frontier_new(one->clock);
+  for (uint32_t i = 0; i < threads; i++)
+    if (made->clock[i] < clocks[i]) made->clock[i] = clocks[i];
+  return made;
+}
+
+static Frontier* frontier_join(Frontier* one, Frontier* other) {
+  if (!other || one == other) return frontier_keep(one);
+  return one ? frontier_max(one, other->clock) : frontier_keep(other);
+}
+
+// ---- other programs
+static Foreign* foreign_copy(const Foreign* foreign) {
+  Foreign* made = room(sizeof *made + programs * sizeof *made->of);
+  made->owners = 1;
+  for (uint32_t i = 0; i < programs; i++) made->of[i] = foreign ? frontier_keep(foreign->of[i]) : NULL;
+  return made;
+}
+
+static void foreign_drop(Foreign* foreign) {
+  if (!foreign || --foreign->owners) return;
+  for (uint32_t i = 0; i < programs; i++) frontier_drop(foreign->of[i]);
+  free(foreign);
+}
+
+// Learns of one program; `*changed` is the copy that is made at the first change.
+static void learn(const Foreign* foreign, Foreign** changed, uint32_t program, Frontier* news) {
+  Frontier* old = *changed ? (*changed)->of[program] : foreign ? foreign->of[program] : NULL;
+  Frontier* joined = frontier_join(old, news);
+  if (joined == old) {
+    frontier_drop(joined);
+    return;
+  }
+  if (!*changed) *changed = foreign_copy(foreign);
+  frontier_drop((*changed)->of[program]);
+  (*changed)->of[program] = joined;
+}
+
+static Foreign* foreign_join(const Knowledge* one, const Knowledge* other) {
+  Foreign* changed = NULL;
+  if (other->foreign && other->foreign != one->foreign)
+    for (uint32_t i = 0; i < programs; i++)
+      if (i != one->program && other->foreign->of[i]) learn(one->foreign, &changed, i, other->foreign->of[i]);
+  if (other->program != one->program) learn(one->foreign, &changed, other->program, other->own);
+  if (changed) return changed;
+  if (one->foreign) one->foreign->owners++;
+  return one->foreign;
+}
+
+// ---- all
+static Knowledge* knowledge_new(uint32_t program, Frontier* own, Foreign* foreign) {
+  Knowledge* made = room(sizeof *made);
+  *made = (Knowledge){1, program, own, foreign};
+  return made;
+}
+
+static Knowledge* with_own(const Knowledge* knowledge, Frontier* own) {
+  if (knowledge->foreign) knowledge->foreign->owners++;
+  return knowledge_new(knowledge->program, own, knowledge->foreign);
+}
+
+Knowledge* knowledge_nothing(uint32_t program) { return knowledge_new(program, frontier_new(NULL), NULL); }
+
+Knowledge* knowledge_keep(Knowledge* knowledge) {
+  if (knowledge) knowledge->owners++;
+  return knowledge;
+}
+
+void knowledge_drop(Knowledge* knowledge) {
+  if (!knowledge || --knowledge->owners) return;
+  frontier_drop(knowledge->own);
+  foreign_drop(knowledge->foreign);
+  free(knowledge);
+}
+
+Knowledge* knowledge_with(const Knowledge* knowledge, uint32_t thread, uint32_t clock) {
+  Frontier* own = frontier_new(knowledge->own->clock);
+  own->clock[thread] = clock;
+  return with_own(knowledge, own);
+}
+
+Knowledge* knowledge_with_all(const Knowledge* knowledge, const uint32_t* clocks) {
+  return with_own(knowledge, frontier_max(knowledge->own, clocks));
+}
+
+static Knowledge* replace(Knowledge* one, Frontier* own, Foreign* foreign) {
+  if (own == one->own && foreign == one->foreign) {
+    frontier_drop(own);
+    foreign_drop(foreign);
+    return one;
+  }
+  Knowledge* made = knowledge_new(one->program, own, foreign);
+  knowledge_drop(one);
+  return made;
+}
+
+Knowledge* knowledge_join(Knowledge* one, const Knowledge* other) {
+  if (one == other) return one;
+  Frontier* own = frontier_join(one->own, (Frontier*)knowledge_of(other, one->program));
+  return replace(one, own, foreign_join(one, other));
+}
+
+Knowledge* knowledge_join_own(Knowledge* one, const Knowledge* other) {
+  Frontier* own = frontier_join(one->own, (Frontier*)knowledge_of(other, one->program));
+  if (one->foreign) one->foreign->owners++;
+  return replace(one, own, one->foreign);
+}

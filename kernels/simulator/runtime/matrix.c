@@ -1,0 +1,225 @@
+// The matrix instructions of NVIDIA's GPUs: ldmatrix, stmatrix, mma.sync, wgmma.
+//
+// Lane layouts: PTX ISA 9.7.14.5 "Matrix fragments for mma" and 9.7.15.5 "wgmma fragments"; descriptors and swizzles:
+// 9.7.15.5.1 "Shared memory matrix layout" and "Strides". With g = lane / 4 and t = lane % 4, and p elements in a
+// register, register r and element e of it:
+//     A[g + 8 (r mod M/8)][p t + e + 4 p (r div M/8)]      B[p t + e + 4 p r][g]      (M = 16 or 8)
+//     C and D, by element i:  [g + 8 (i / 2 mod 2)][8 (i / 4) + 2 t + i mod 2]
+//
+// Arithmetic: the products are exact and summed in double, and the sum is rounded once to the accumulator's format.
+// The tensor cores align the products to the largest of a group of 4 to 16 and cut bits off below about 24 to 26 bits
+// (Fasi et al., "Numerical behavior of NVIDIA tensor cores", 2021): a last-bit difference that the ISA leaves open.
+// Double precision rounds after each product, in ascending order of k.
+#include "numerics.h"
+#include "product.h"
+#include "sim.h"
+
+// ---- ldmatrix, stmatrix: lane 8 i + row holds the address of a row of matrix i
+typedef struct {
+  uint32_t* r;
+  uint8_t* row;
+  uint32_t count, trans, store, site;
+} Rows;
+
+static void move_rows(void** slots, int lanes, void* shared) {
+  (void)shared;
+  const Rows* first = slots[0];
+  sim_count(first->store ? SIM_COUNT_stmatrix : SIM_COUNT_ldmatrix, 1);
+  for (int lane = 0; lane < 8 * (int)first->count; lane++) {
+    const Rows* from = slots[lane];
+    sim_access_of_lane((uint32_t)lane, from->row, 16, SIM_SHARED | (first->store ? SIM_STORE : 0), first->site);
+  }
+  for (int matrix = 0; matrix < (int)first->count; matrix++)
+    for (int lane = 0; lane < lanes; lane++) {
+      uint16_t elements[2];
+      uint32_t* r = ((Rows*)slots[lane])->r + matrix;
+      if (first->store) memcpy(elements, r, 4);
+      for (int e = 0; e < 2; e++) {
+        int along = 2 * (lane % 4) + e, across = lane / 4;
+        int row = first->trans ? along : across, column = first->trans ? across : along;
+        uint8_t* p = ((Rows*)slots[8 * matrix + row])->row + 2 * column;
+        if (first->store) memcpy(p, elements + e, 2);
+        else memcpy(elements + e, p, 2);
+      }
+      if (!first->store) memcpy(r, elements, 4);
+    }
+}
+
+void sim_ldmatrix(uint32_t* r, const void* row, uint32_t count, uint32_t trans, uint32_t site) {
+  Rows rows = {r, (uint8_t*)row, count, trans, 0, site};
+  sim_warp(move_rows, "ldmatrix", &rows, site);
+}
+
+void sim_stmatrix(const uint32_t* r, void* row, uint32_t count, uint32_t trans, uint32_t site) {
+  Rows rows = {(uint32_t*)r, row, count, trans, 1, site};
+  sim_warp(move_rows, "stmatrix", &rows, site);
+}
+
+// ---- fragments
+static void read_a(double* a, const void* fragment, int lane, int m, int k, uint32_t type) {
+  double x[32], *at = x;
+  int second = m / 16, p = type == SIM_F64 ? 1 : 4 / element_bytes(type), count = m * k / 32;
+  read_elements(x, fragment, count, type);
+  double* corner = a + lane / 4 * k + p * (lane % 4);
+  for (int r = 0; at < x + count; r++)  // with 16 rows every second register has the lower ones
+    for (int e = 0; e < p; e++) corner[8 * (r & second) * k + 4 * p * (r >> second) + e] = *at++;
+}
+
+static void read_b(double* b, const void* fragment, int lane, int k, uint32_t type) {
+  double x[32], *at = x;
+  int p = type == SIM_F64 ? 1 : 4 / element_bytes(type), count = k / 4;
+  read_elements(x, fragment, count, type);
+  double* corner = b + p * (lane % 4) * 8 + lane / 4;
+  for (int r = 0; at < x + count; r++)
+    for (int e = 0; e < p; e++) corner[(4 * p * r + e) * 8] = *at++;
+}
+
+static int d_index(int lane, int i, int n) {
+  return (lane / 4 + 8 * (i >> 1 & 1)) * n + 8 * (i >> 2) + 2 * (lane % 4) + (i & 1);
+}
+
+static void read_d(double* d, const void* fragment, int lane, int m, int n, uint32_t type) {
+  double x[128];
+  int count = m * n / 32;
+  read_elements(x, fragment, count, type);
+  for (int i = 0; i < count; i++) d[d_index(lane, i, n)] = x[i];
+}
+
+static void write_d(void* fragment, const double* d, int lane, int m, int n, uint32_t type) {
+  double x[128];
+  int count = m * n / 32;
+  for (int i = 0; i < count; i++) x[i] = d[d_index(lane, i, n)];
+  write_elements(fragment, x, count, type);
+}
+
+// ---- mma.sync
+typedef struct {
+  void* d;
+  const void *a, *b, *c;
+  uint32_t m, k, type_a, type_b, type_d;
+} Mma;
+
+static void mma(void** slots, int lanes, void* shared) {
+  (void)shared;
+  sim_count(SIM_COUNT_mma, 1);
+  const Mma* first = slots[0];
+  int m = (int)first->m, k = (int)first->k;
+  double a[16 * 64], b[64 * 8], d[16 * 8];
+  for (int lane = 0; lane < lanes; lane++) {
+    const Mma* own = slots[lane];
+    read_a(a, own->a, lane, m, k, first->type_a);
+    read_b(b, own->b, lane, k, first->type_b);
+    read_d(d, own->c, lane, m, 8, first->type_d);
+  }
+  sim_add_product(d, a, b, m, 8, k);
+  for (int lane = 0; lane < lanes; lane++) write_d(((Mma*)slots[lane])->d, d, lane, m, 8, first->type_d);
+}
+
+void sim_mma(void* d, const void* a, const void* b, const void* c, uint32_t m, uint32_t k, uint32_t type_a,
+             uint32_t type_b, uint32_t type_d, uint32_t site) {
+  Mma record = {d, a, b, c, m, k, type_a, type_b, type_d};
+  if ((m != 16 && m != 8) || k > 64) sim_unknown("mma.sync of an unknown shape");
+  sim_warp(mma, "mma.sync", &record, site);
+}
+
+// ---- wgmma: what a descriptor of an operand in shared memory means
+typedef struct {
+  const uint8_t *base, *start;      // of the 256 KiB window, of the matrix
+  uint64_t leading, stride;         // byte offsets
+  int swizzle;                      // bytes of a row of the swizzle pattern: 128, 64, 32, or 16 without
+  int width;                        // the logarithm of its elements
+  int size, mn_major;               // bytes of an element; its rows run along M or N, not along K
+} Operand;
+
+static Operand operand(uint64_t descriptor, uint32_t type, uint32_t mn_major, const void* shared) {
+  static const int widths[4] = {16, 128, 64, 32};
+  Operand o = {.base = (const uint8_t*)((uintptr_t)shared & ~(uintptr_t)0x3ffff)};
+  if (descriptor >> 49 & 7) sim_unknown("wgmma with a base offset in its descriptor");
+  o.start = o.base + ((descriptor & 0x3fff) << 4);
+  o.leading = (descriptor >> 16 & 0x3fff) << 4;
+  o.stride = (descriptor >> 32 & 0x3fff) << 4;
+  o.swizzle = widths[descriptor >> 62];
+  o.size = element_bytes(type);
+  o.width = __builtin_ctz((unsigned)(o.swizzle / o.size));
+  o.mn_major = (int)mn_major;
+  return o;
+}
+
+// Address of 16 bytes: row mn, elements k .. (K-major), or column k, elements mn .. (MN-major).
+static const uint8_t* chunk(const Operand* o, int mn, int k) {
+  uint64_t row = (uint64_t)mn, column = (uint64_t)k, within = (1u << o->width) - 1, offset;
+  if (!o->mn_major) {
+    offset = row / 8 * o->stride + row % 8 * (uint64_t)o->swizzle;
+    offset += o->swizzle == 16 ? (column >> o->width) * o->leading : column * (uint64_t)o->size;
+  } else {
+    // without a swizzle the two strides change places
+    uint64_t along = o->swizzle == 16 ? o->stride : o->leading, across = o->swizzle == 16 ? o->leading : o->stride;
+    offset = (row >> o->width) * along + column / 8 * across + column % 8 * (uint64_t)o->swizzle +
+             (row & within) * (uint64_t)o->size;
+  }
+  // The pattern depends on the address itself: bits 4..6 are exchanged by bits 7..9, as far as the width reaches.
+  uintptr_t address = (uintptr_t)(o->start + offset);
+  return (const uint8_t*)(address ^ ((address >> 7 & (uintptr_t)(o->swizzle / 16 - 1)) << 4));
+}
+
+// Rows first .. first + rows of an operand, as x[k][row]. The lanes share out the announcements.
+static void read_operand(double* x, const Operand* o, uint32_t type, int first, int rows, uint32_t site) {
+  int per_chunk = 16 / o->size;
+  double elements[16];
+  for (int i = 0; i < 2 * rows; i++) {
+    int row = o->mn_major ? i % (rows / 8) * 8 : i / 2, k = o->mn_major ? i / (rows / 8) : i % 2 * per_chunk;
+    const uint8_t* p = chunk(o, first + row, k);
+    sim_access_of_lane((uint32_t)i % 32, p, 16, SIM_SHARED, site);
+    read_elements(elements, p, per_chunk, type);
+    for (int e = 0; e < per_chunk; e++)
+      if (o->mn_major) x[k * rows + row + e] = elements[e];
+      else x[(k + e) * rows + row] = elements[e];
+  }
+}
+
+typedef struct {
+  void* d;
+  const uint32_t* a;
+  uint64_t descriptor_a, descriptor_b;
+  uint32_t n, type_a, type_b, type_d, scale_d, negate, trans_a, trans_b, warp, site;
+} Wgmma;
+
+static void read_wgmma_a(double* a, void** slots, int lanes, int k, void* shared) {
+  const Wgmma* first = slots[0];
+  if (first->a) {
+    for (int lane = 0; lane < lanes; lane++) read_a(a, ((Wgmma*)slots[lane])->a, lane, 16, k, first->type_a);
+    return;
+  }
+  double columns[32 * 16];
+  Operand o = operand(first->descriptor_a, first->type_a, first->trans_a, shared);
+  read_operand(columns, &o, first->type_a, (int)first->warp * 16, 16, first->site);
+  for (int i = 0; i < 16; i++)
+    for (int j = 0; j < k; j++) a[i * k + j] = columns[j * 16 + i];
+}
+
+static void wgmma(void** slots, int lanes, void* shared) {
+  sim_count(SIM_COUNT_wgmma, 1);
+  const Wgmma* first = slots[0];
+  int n = (int)first->n, k = 32 / element_bytes(first->type_a);
+  double a[16 * 32], b[32 * 256], d[16 * 256] = {0};
+  read_wgmma_a(a, slots, lanes, k, shared);
+  Operand o = operand(first->descriptor_b, first->type_b, first->trans_b, shared);
+  read_operand(b, &o, first->type_b, 0, n, first->site);
+  if (first->negate)
+    for (int i = 0; i < 16 * k; i++) a[i] = -a[i];
+  if (first->scale_d)
+    for (int lane = 0; lane < lanes; lane++) read_d(d, ((Wgmma*)slots[lane])->d, lane, 16, n, first->type_d);
+  sim_add_product(d, a, b, 16, n, k);
+  for (int lane = 0; lane < lanes; lane++) write_d(((Wgmma*)slots[lane])->d, d, lane, 16, n, first->type_d);
+}
+
+// It is executed when it is issued, each warp for its 16 rows; on the GPU it may run until its wait_group.
+void sim_wgmma(void* d, const uint32_t* a, uint64_t descriptor_a, uint64_t descriptor_b, uint32_t n, uint32_t type_a,
+               uint32_t type_b, uint32_t type_d, uint32_t scale_d, uint32_t negate_a, uint32_t negate_b,
+               uint32_t trans_a, uint32_t trans_b, uint32_t site) {
+  if (n == 0 || n % 8 || n > 256) sim_unknown("wgmma of an unknown shape");
+  if ((trans_a || trans_b) && element_bytes(type_a) != 2) sim_unknown("wgmma with a transposed operand not of 16 bits");
+  Wgmma record = {d, a, descriptor_a, descriptor_b, n, type_a, type_b, type_d, scale_d, negate_a ^ negate_b,
+                  trans_a, trans_b, sim_thread() / 32 % 4, site};
+  sim_warp(wgmma, "wgmma.mma_async", &record, site);
+}

@@ -1,0 +1,26 @@
+// Where memory is: bounds, alignment, and what has been written.
+#ifndef SIM_MEMORY_H
+#define SIM_MEMORY_H
+
+#include "programs.h"
+
+int memory_begin(void);          // 0 if there is none
+void memory_end(void);
+void memory_new_program(Program* program);
+
+// Bits of a kind of access beside those of sim_access.
+enum {
+  SIM_READS_TOO = 8,             // read, then written
+  SIM_NARROW = 16,               // atomic for the threads of the program alone
+  SIM_WIDE = 32,                 // atomic for all
+  SIM_ASYNCHRONOUS = 64          // not over before it is waited for: races.c hears of it from copies.c
+};
+
+// All checks of an access; `what` names it in words.
+void memory_check(Thread* thread, const void* p, uint32_t bytes, uint32_t kind, uint32_t site, const char* what);
+void memory_describe(const Thread* thread, const void* p, uint32_t bytes, uint32_t kind);  // for the report
+// Shared memory that asynchronous copies have written, or are going to write.
+void memory_written(Thread* thread, const void* shared, uint32_t bytes);
+void memory_forgotten(Thread* thread, const void* shared, uint32_t bytes);
+
+#endif

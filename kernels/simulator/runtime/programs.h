@@ -1,0 +1,86 @@
+// The state of a launch: threads, warps, programs.
+#ifndef SIM_PROGRAMS_H
+#define SIM_PROGRAMS_H
+
+#include "copies.h"
+#include "fibers.h"
+#include "sim.h"
+
+enum { SIM_BARRIERS = 16, SIM_MOST_LANES = 64, SIM_MOST_THREADS = 1024 };
+
+struct Knowledge;
+struct Program;
+
+enum Waiting { RUNS, AT_BARRIER, IN_WARP, ENDED };
+
+typedef struct Thread {
+  Fiber fiber;
+  struct Warp* warp;
+  struct Program* program;
+  uint32_t number, lane;        // in its program, in its warp
+  enum Waiting waiting;
+  uint32_t barrier, site;       // what it waits at
+  // What happened before what this thread does next: see orders.h.
+  uint32_t clock;
+  struct Knowledge *known, *acquirable, *released;
+  uint32_t released_clock, released_scope;  // of the fence
+  const void* polled;           // address of the last atomic
+  uint32_t polled_site;
+  Copies copies, reads;
+} Thread;
+
+typedef struct Warp {
+  uint64_t ready;               // lanes that can run
+  int64_t priority;
+  uint32_t place;               // among the warps that can run
+  uint32_t number;              // in the launch's slots
+  uint32_t lanes, arrived, ended, last;  // last: the lane that ran
+  SimWarpOperation operation;   // in which `arrived` lanes wait
+  const char* name;
+  void* slots[SIM_MOST_LANES];
+  Thread* threads;
+} Warp;
+
+typedef struct Barrier {
+  uint32_t arrived, expected;
+  struct Knowledge* joined;     // of those that have arrived; and their clocks
+  uint32_t* clocks;
+} Barrier;
+
+typedef struct Program {
+  uint32_t number, coordinate[3];
+  uint32_t ended;               // threads
+  Thread* threads;
+  Warp* warps;
+  char* shared;
+  uint8_t* written;             // shared memory: has this byte been written?
+  struct Cell* cells;                     // shared memory: who touched this granule last?
+  Barrier barriers[SIM_BARRIERS];
+} Program;
+
+typedef struct Launch {
+  SimLaunch wanted;
+  SimReport* report;
+  Program* programs;            // slots for the resident ones
+  uint32_t slots, warps, total, started, ended;
+  uint32_t* order;              // in which programs start
+  Fiber main;
+  uint64_t polls;               // since the last progress
+} Launch;
+
+extern Launch sim_state;
+extern Thread* sim_current;
+
+static inline void sim_add(enum SimCounter counter, uint64_t n) { sim_state.report->counters[counter] += n; }
+static inline int sim_checks(uint32_t check) { return (sim_state.wanted.checks & check) != 0; }
+
+// Ends the launch.
+__attribute__((noreturn, format(printf, 2, 3))) void sim_fail(uint32_t problem, const char* text, ...);
+void sim_party(const Thread* thread, uint32_t site, uint32_t kind, const char* what);  // adds one to the report
+void sim_party_is(uint32_t program, uint32_t thread, uint32_t site, uint32_t kind, const char* what);
+
+void sim_give_way(void);        // lets other threads run; this one can go on
+void sim_progress(void);        // something changed that others may wait for
+void sim_poll(void);            // a poll: is it a livelock?
+
+#endif

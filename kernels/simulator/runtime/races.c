@@ -1,0 +1,122 @@
+#include "races.h"
+
+#include "clocks.h"
+#include "orders.h"
+#include "values.h"
+
+enum { THREAD_BITS = 10 };       // of Mark.who: SIM_MOST_THREADS
+
+static inline uint32_t who(const Thread* thread) { return thread->program->number << THREAD_BITS | thread->number; }
+static inline uint32_t program_of(const Mark* mark) { return mark->who >> THREAD_BITS; }
+static inline uint32_t thread_of(const Mark* mark) { return mark->who & (SIM_MOST_THREADS - 1); }
+
+static inline Mark mark_of(const RaceAccess* access) {
+  const uint32_t kind = access->kind;
+  return (Mark){who(access->thread), access->thread->clock, access->site, (kind & SIM_NARROW) != 0,
+                (kind & SIM_WIDE) != 0, (kind & SIM_ASYNCHRONOUS) != 0, (kind & SIM_STORE) != 0};
+}
+
+static inline int same_warp(const Mark* one, const Mark* other) {
+  const uint32_t lanes = sim_state.wanted.lanes;
+  return program_of(one) == program_of(other) && thread_of(one) / lanes == thread_of(other) / lanes;
+}
+
+// Did what the mark says happen before what the thread does now? Shared memory has marks of earlier programs.
+static inline int before(const RaceAccess* access, const Mark* mark) {
+  if (!mark->clock) return 1;
+  const Thread* thread = access->thread;
+  if (access->kind & SIM_SHARED && program_of(mark) != thread->program->number) return 1;
+  if (mark->asynchronous) return 0;
+  if (mark->who == who(thread)) return 1;
+  return mark->clock <= knowledge_clock(thread->known, program_of(mark), thread_of(mark));
+}
+
+static inline int both_atomic(const Mark* earlier, const Mark* later) {
+  if (earlier->wide && later->wide) return 1;
+  return (earlier->wide || earlier->narrow) && (later->wide || later->narrow) &&
+         program_of(earlier) == program_of(later);
+}
+
+static const char* words(const Mark* mark) {
+  if (mark->asynchronous) return mark->store ? "asynchronous copy" : "asynchronous read";
+  if (mark->narrow || mark->wide) return mark->store ? "atomic write" : "atomic read";
+  return mark->store ? "store" : "load";
+}
+
+void races_report(const RaceAccess* access, const Mark* earlier, int later_is_store) {
+  Mark later = mark_of(access);
+  later.store = later_is_store != 0;
+  memory_describe(access->thread, access->address, access->bytes, access->kind);
+  sim_party(access->thread, access->site, access->kind, words(&later));
+  sim_party_is(program_of(earlier), thread_of(earlier), earlier->site,
+               (access->kind & SIM_SHARED) | (earlier->store ? SIM_STORE : 0), words(earlier));
+  sim_fail(SIM_DATA_RACE, "%s", "");
+}
+
+__attribute__((noinline)) static void conflict(const RaceAccess* access, const Mark* earlier, const Mark* later) {
+  if (both_atomic(earlier, later)) return;
+  if (same_warp(earlier, later) && !earlier->asynchronous) {
+    sim_add(SIM_COUNT_warp_conflicts, 1);
+    if (!sim_checks(SIM_CHECK_WARP_RACES)) return;
+  }
+  const int plain = !(earlier->narrow | earlier->wide | earlier->asynchronous | later->narrow | later->wide |
+                      later->asynchronous);
+  if (plain && earlier->store && later->store) values_watch_race(access, *earlier);
+  else races_report(access, earlier, later->store);
+}
+
+static inline void remember_read(const RaceAccess* access, Cell* cell, const Mark* mark) {
+  for (int i = 0; i < 2; i++)
+    if (before(access, &cell->read[i])) {
+      cell->read[i] = *mark;
+      return;
+    }
+  const Mark *first = &cell->read[0], *second = &cell->read[1];
+  const int other_program = program_of(first) == program_of(second) && program_of(first) != program_of(mark);
+  if (other_program || (same_warp(first, second) && !same_warp(first, mark))) cell->read[1] = *mark;
+}
+
+static inline void touch(const RaceAccess* access, Cell* cell, const Mark* mark) {
+  if (!before(access, &cell->write)) conflict(access, &cell->write, mark);
+  if (!mark->store) {
+    remember_read(access, cell, mark);
+    return;
+  }
+  for (int i = 0; i < 2; i++)
+    if (!before(access, &cell->read[i])) conflict(access, &cell->read[i], mark);
+  cell->write = *mark;
+  cell->read[0].clock = cell->read[1].clock = 0;
+}
+
+void races_access(const RaceAccess* access) {
+  const Mark mark = mark_of(access);
+  const uint32_t shift = (uint32_t)__builtin_ctz(sim_state.wanted.granule);
+  const uint64_t last = (access->offset + access->bytes - 1) >> shift;
+  for (uint64_t i = access->offset >> shift; i <= last; i++) touch(access, &access->cells[i], &mark);
+}
+
+// ---- asynchronous copies
+static uint64_t offset_of(const Thread* thread, const void* shared) {
+  return (uint64_t)((const char*)shared - thread->program->shared);
+}
+
+void races_issued(Thread* thread, const void* shared, uint32_t bytes, uint32_t kind, uint32_t site) {
+  const RaceAccess access = {thread, thread->program->cells, shared, offset_of(thread, shared), bytes,
+                             kind | SIM_SHARED | SIM_ASYNCHRONOUS, site};
+  races_access(&access);
+}
+
+static void land(const Thread* thread, Mark* mark) {
+  if (!mark->asynchronous || mark->who != who(thread)) return;
+  mark->asynchronous = 0;
+  mark->clock = thread->clock;
+}
+
+void races_landed(Thread* thread, const void* shared, uint32_t bytes) {
+  const uint64_t offset = offset_of(thread, shared), granule = sim_state.wanted.granule;
+  for (uint64_t i = offset / granule; i <= (offset + bytes - 1) / granule; i++) {
+    Cell* cell = &thread->program->cells[i];
+    land(thread, &cell->write);
+    for (int k = 0; k < 2; k++) land(thread, &cell->read[k]);
+  }
+}

@@ -1,0 +1,41 @@
+// Data races by happens-before, on whatever schedule.
+//
+// Every thread has a clock that goes on when it makes what it did known to others (clocks.h: what a thread knows).
+// An access happened before what thread t does next if it is t's own, or if t knows the clock that its thread had.
+// Memory remembers for every granule who wrote it last, and two of those who have read it since (from two
+// programs, else from two warps, if there are such). So a write that races with reads alone is missed if it is
+// ordered after both that are remembered, and not after a third.
+//
+// An asynchronous copy is a write that nobody knows, its own thread included, until it is waited for.
+// Lanes of a warp run in lockstep in what Triton emits: conflicts among them are counted, and reported if wanted.
+// Two plain stores of the same value are counted and no race: Triton lets several threads store one element.
+#ifndef SIM_RACES_H
+#define SIM_RACES_H
+
+#include "memory.h"
+
+typedef struct Mark {
+  uint32_t who, clock;           // program and thread; clock 0: nobody
+  uint32_t site : 28, narrow : 1, wide : 1, asynchronous : 1, store : 1;
+} Mark;
+
+typedef struct Cell {
+  Mark write, read[2];
+} Cell;
+
+typedef struct RaceAccess {
+  Thread* thread;
+  Cell* cells;                   // of the buffer
+  const void* address;
+  uint64_t offset;               // of the address in it
+  uint32_t bytes, kind, site;
+} RaceAccess;
+
+void races_access(const RaceAccess* access);
+// An asynchronous copy or read: begins, is over.
+void races_issued(Thread* thread, const void* shared, uint32_t bytes, uint32_t kind, uint32_t site);
+void races_landed(Thread* thread, const void* shared, uint32_t bytes);
+// Ends the launch.
+__attribute__((noreturn)) void races_report(const RaceAccess* access, const Mark* earlier, int later_is_store);
+
+#endif

@@ -1,0 +1,153 @@
+#include "schedules.h"
+
+#include <stdlib.h>
+
+enum { MOST_CHANGES = 64 };
+
+static struct {
+  Warp** warps;                  // those that can run
+  uint32_t count;
+  int changed;                   // another warp than the running one may have the highest priority
+  int64_t ticket, lowest;
+  uint64_t turns, choices, copies, order;   // turns taken; states of three generators, so that one choice
+  uint64_t changes[MOST_CHANGES];           // more of one kind leaves the others as they were
+  uint32_t change_count;
+} queue;
+
+static uint64_t draw(uint64_t* state) {  // SplitMix64
+  uint64_t z = *state += 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+static uint32_t below(uint64_t* state, uint32_t n) { return (uint32_t)((draw(state) >> 32) * n >> 32); }
+
+int schedule_begin(void) {
+  const SimLaunch* wanted = &sim_state.wanted;
+  queue.warps = calloc(sim_state.warps, sizeof *queue.warps);
+  queue.count = 0;
+  queue.turns = 0;
+  queue.ticket = queue.lowest = 0;
+  queue.choices = wanted->seed * 3;
+  queue.copies = wanted->seed * 3 + 1;
+  queue.order = wanted->seed * 3 + 2;
+  queue.change_count = wanted->schedule == SIM_PCT && wanted->depth > 1 ? wanted->depth - 1 : 0;
+  if (queue.change_count > MOST_CHANGES) queue.change_count = MOST_CHANGES;
+  for (uint32_t i = 0; i < queue.change_count; i++)
+    queue.changes[i] = 1 + draw(&queue.choices) % (wanted->steps ? wanted->steps : 1);
+  return queue.warps != NULL;
+}
+
+void schedule_end(void) {
+  free(queue.warps);
+  queue.warps = NULL;
+}
+
+void schedule_enrol(Warp* warp) {
+  // The priorities of change points, 0 .. MOST_CHANGES, are below these; those of polls are negative.
+  if (sim_state.wanted.schedule == SIM_PCT) warp->priority = MOST_CHANGES + 1 + (int64_t)(draw(&queue.choices) >> 2);
+}
+
+void schedule_ready(Warp* warp, uint64_t lanes) {
+  if (!warp->ready && lanes) {
+    warp->place = queue.count;
+    queue.warps[queue.count++] = warp;
+    queue.changed = 1;
+    if (sim_state.wanted.schedule == SIM_FIFO) warp->priority = --queue.ticket;
+  }
+  warp->ready |= lanes;
+}
+
+void schedule_poll(Warp* warp) {
+  if (sim_state.wanted.schedule == SIM_FIFO) warp->priority = --queue.ticket;
+  if (sim_state.wanted.schedule == SIM_PCT) warp->priority = --queue.lowest;
+  queue.changed = 1;
+}
+
+int schedule_copy_lands_late(void) {
+  return sim_state.wanted.schedule == SIM_FIFO || draw(&queue.copies) >> 63;
+}
+
+void schedule_shuffle(uint32_t* order, uint32_t n) {
+  if (sim_state.wanted.schedule == SIM_FIFO) return;
+  for (uint32_t i = n; i > 1; i--) {
+    const uint32_t other = below(&queue.order, i), kept = order[i - 1];
+    order[i - 1] = order[other];
+    order[other] = kept;
+  }
+}
+
+static Warp* highest(void) {
+  Warp* best = queue.warps[0];
+  for (uint32_t i = 1; i < queue.count; i++)
+    if (queue.warps[i]->priority > best->priority) best = queue.warps[i];
+  return best;
+}
+
+static void change_priority(Warp* running) {
+  for (uint32_t i = 0; i < queue.change_count; i++)
+    if (queue.changes[i] == queue.turns && running) {
+      running->priority = i;
+      queue.changed = 1;
+    }
+}
+
+static Warp* stay_or_highest(Warp* running) {
+  if (running && running->ready && !queue.changed) return running;
+  queue.changed = 0;
+  return highest();
+}
+
+// Lanes take turns, so that one that polls does not keep another one of its warp from running.
+static Thread* lane_of(Warp* warp) {
+  const uint64_t later = warp->last >= 63 ? 0 : warp->ready >> (warp->last + 1) << (warp->last + 1);
+  return &warp->threads[__builtin_ctzll(later ? later : warp->ready)];
+}
+
+static Thread* traced(void) {
+  const SimLaunch* wanted = &sim_state.wanted;
+  const uint32_t choice = queue.turns <= wanted->trace_length ? wanted->trace[queue.turns - 1] : SIM_NOBODY;
+  for (uint32_t i = 0; i < queue.count; i++) {
+    Warp* warp = queue.warps[i];
+    if (choice / SIM_MOST_LANES == warp->number && warp->ready >> choice % SIM_MOST_LANES & 1)
+      return &warp->threads[choice % SIM_MOST_LANES];
+  }
+  sim_fail(SIM_REPLAY_DIFFERS, "turn %llu of the trace cannot be taken", (unsigned long long)queue.turns);
+}
+
+static Thread* chosen(Warp* running) {
+  switch (sim_state.wanted.schedule) {
+    case SIM_REPLAY:
+      return traced();
+    case SIM_RANDOM:
+      return lane_of(queue.warps[below(&queue.choices, queue.count)]);
+    case SIM_PCT:
+      if (queue.change_count) change_priority(running);
+      return lane_of(stay_or_highest(running));
+    default:
+      return lane_of(stay_or_highest(running));
+  }
+}
+
+static void take(Thread* thread) {
+  Warp* warp = thread->warp;
+  warp->last = thread->lane;
+  warp->ready &= ~(1ull << thread->lane);
+  if (warp->ready) return;
+  Warp* last = queue.warps[--queue.count];
+  queue.warps[warp->place] = last;
+  last->place = warp->place;
+}
+
+Thread* schedule_next(Warp* running) {
+  if (!queue.count) return NULL;
+  queue.turns++;
+  Thread* next = chosen(running);
+  const SimLaunch* wanted = &sim_state.wanted;
+  if (wanted->trace && wanted->schedule != SIM_REPLAY && queue.turns <= wanted->trace_length)
+    wanted->trace[queue.turns - 1] = next->warp->number * SIM_MOST_LANES + next->lane;
+  sim_state.report->trace_length = queue.turns;
+  take(next);
+  return next;
+}

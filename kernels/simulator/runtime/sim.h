@@ -1,0 +1,126 @@
+// Between translated kernels and the runtime: everything that the code of a kernel calls, and a launch.
+//
+// A kernel runs as one fiber per GPU thread. Nothing runs beside the current fiber, and another one gets its turn
+// only inside the functions marked "may switch", so what a kernel does between two calls is atomic.
+// All pointers are the host's. Shared memory of a program lies below 4 GiB at a multiple of 256 KiB, so 32-bit
+// shared addresses and matrix descriptors hold.
+#ifndef SIM_H
+#define SIM_H
+
+#include <stdint.h>
+
+#include "counters.h"
+
+#define SIM_API __attribute__((visibility("default")))
+
+// ---- who am I
+SIM_API uint32_t sim_thread(void);              // number of the thread in its program
+SIM_API uint32_t sim_program(uint32_t axis);    // number of the program along axis 0, 1, 2
+SIM_API uint32_t sim_programs(uint32_t axis);   // size of the grid along it
+SIM_API uint32_t sim_threads(void);             // threads of a program
+SIM_API uint32_t sim_lane(void);                // number of the thread in its warp
+SIM_API void* sim_shared(void);                 // shared memory of this program
+
+// ---- memory: called before the access. `site` is the index of a source line in a table that only Python has.
+enum { SIM_STORE = 1, SIM_SHARED = 2, SIM_VOLATILE = 4 };                             // kind of sim_access
+enum { SIM_PENDING = 128 };  // of sim_access_of_lane, with SIM_SHARED: a read that goes on until it is waited for
+enum { SIM_ATOMIC_WRITES = 1, SIM_ATOMIC_SHARED = 2, SIM_ATOMIC_READS = 4 };          // kind of sim_atomic
+enum { SIM_RELAXED, SIM_ACQUIRE, SIM_RELEASE, SIM_ACQUIRE_RELEASE, SIM_SEQUENTIAL };  // order
+enum { SIM_CTA, SIM_CLUSTER, SIM_GPU, SIM_SYSTEM };                                   // scope
+
+// A plain access of 1 to 16 bytes (more is taken as that many consecutive ones). Volatile: may switch.
+SIM_API void sim_access(const void* p, uint32_t bytes, uint32_t kind, uint32_t site);
+// An atomic access. The kernel then does it with plain instructions. May switch.
+SIM_API void sim_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope, uint32_t kind,
+                        uint32_t site);
+SIM_API void sim_fence(uint32_t order, uint32_t scope, uint32_t site);
+SIM_API void sim_yield(uint32_t site);          // a poll: all others get a turn first. May switch.
+
+// ---- asynchronous copies to shared memory (cp.async): `valid` bytes of `global`, the rest is zero
+SIM_API void sim_copy(void* shared, const void* global, uint32_t bytes, uint32_t valid, uint32_t site);
+SIM_API void sim_copy_commit(void);             // closes a group
+SIM_API void sim_copy_wait(uint32_t pending, uint32_t site);  // all groups but the newest `pending`
+#define SIM_COPY_ALL 0xffffffffu                // for `pending`: also what no group has
+// The same for the reads of asynchronous matrix products (wgmma.commit_group, wgmma.wait_group).
+SIM_API void sim_product_commit(void);
+SIM_API void sim_product_wait(uint32_t pending, uint32_t site);
+
+// ---- rendezvous. All may switch.
+SIM_API void sim_barrier(uint32_t id, uint32_t threads, uint32_t site);         // bar.sync; 0 threads: all
+SIM_API void sim_barrier_arrive(uint32_t id, uint32_t threads, uint32_t site);  // bar.arrive: does not wait
+SIM_API void sim_warp_sync(uint32_t site);      // bar.warp.sync: orders the memory of the warp's threads
+
+// A collective of a warp: all lanes meet, the last one runs the operation on the pointers that the lanes gave
+// (lane by lane; they point to the lanes' stacks) and on the program's shared memory. It orders no memory.
+// Lanes that meet in different operations diverge, which ends the launch.
+typedef void (*SimWarpOperation)(void** slots, int lanes, void* shared);
+SIM_API void sim_warp(SimWarpOperation operation, const char* name, void* mine, uint32_t site);
+// Within an operation: the access counts as one of this lane (bounds, races, ...).
+SIM_API void sim_access_of_lane(uint32_t lane, const void* p, uint32_t bytes, uint32_t kind, uint32_t site);
+
+SIM_API void sim_count(uint32_t counter, uint64_t n);  // SIM_COUNT_...
+SIM_API __attribute__((noreturn)) void sim_unknown(const char* what);  // an instruction that nobody knows
+SIM_API __attribute__((noreturn)) void sim_trap(const char* what, uint32_t site);  // assert, trap, misuse
+
+// ---- a launch
+typedef void (*SimEntry)(void* arguments, void* shared);
+
+enum { SIM_UNINITIALISED = 1 };  // flags of a buffer: nothing has been written to it
+typedef struct SimBuffer {
+  uint64_t start, bytes;
+  uint32_t flags, unused;
+} SimBuffer;
+
+enum { SIM_CHECK_BOUNDS = 1, SIM_CHECK_ALIGNMENT = 2, SIM_CHECK_UNINITIALISED = 4, SIM_CHECK_RACES = 8,
+       SIM_CHECK_WARP_RACES = 16 };
+enum { SIM_FIFO, SIM_RANDOM, SIM_PCT, SIM_REPLAY };
+
+typedef struct SimLaunch {
+  SimEntry entry;
+  void* arguments;
+  const SimBuffer* buffers;      // sorted, disjoint
+  uint32_t* trace;               // which warp ran at every choice; written, or read by SIM_REPLAY; or null
+  uint64_t trace_length;
+  uint64_t seed;
+  uint64_t steps;                // SIM_PCT: choices of a launch, estimated
+  uint64_t patience;             // polls without progress that are a livelock
+  uint32_t grid[3];
+  uint32_t threads, lanes;       // of a program, of a warp
+  uint32_t shared_bytes;
+  uint32_t buffer_count;
+  uint32_t resident;             // programs at a time; 0: all
+  uint32_t schedule, depth;      // SIM_FIFO ...; depth of SIM_PCT
+  uint32_t checks;
+  uint32_t granule;              // of the race detector: 1, 2 or 4 bytes
+  uint32_t stack_bytes;          // of a thread
+} SimLaunch;
+
+enum { SIM_OK, SIM_OUT_OF_BOUNDS, SIM_MISALIGNED, SIM_UNINITIALISED_READ, SIM_DATA_RACE, SIM_DEADLOCK, SIM_LIVELOCK,
+       SIM_DIVERGENCE, SIM_NOT_RESIDENT, SIM_NO_RESOURCES, SIM_UNKNOWN_INSTRUCTION, SIM_TRAPPED, SIM_REPLAY_DIFFERS };
+
+#define SIM_NOBODY 0xffffffffu
+typedef struct SimParty {        // a thread and what it does
+  uint32_t program, thread, site;
+  uint32_t kind;                 // SIM_STORE | SIM_SHARED | ...
+  char what[48];                 // in words: "store", "barrier 1", "mma.sync", ...
+} SimParty;
+
+#define SIM_PARTIES 16
+typedef struct SimReport {
+  uint32_t problem;              // SIM_OK ...
+  uint32_t parties;              // of them: who caused it, and with whom
+  uint32_t buffer;               // its index, or SIM_NOBODY
+  uint32_t bytes;
+  uint64_t address;
+  int64_t offset;                // of the address in the buffer, or in shared memory
+  uint64_t waiting, started;     // threads that wait, programs that were started
+  char text[256];
+  SimParty party[SIM_PARTIES];
+  uint64_t trace_length;         // choices made
+  uint64_t counters[SIM_COUNTER_KINDS];
+} SimReport;
+
+SIM_API uint32_t sim_launch(const SimLaunch* launch, SimReport* report);  // returns report->problem
+SIM_API const char* sim_counter_name(uint32_t counter);                   // null after the last one
+
+#endif

@@ -1,0 +1,12 @@
+// Reports on threads that do not get on: who waits where. Each ends the launch.
+#ifndef SIM_STUCK_H
+#define SIM_STUCK_H
+
+#include "programs.h"
+
+__attribute__((noreturn)) void stuck_report(void);        // nobody can run
+__attribute__((noreturn)) void stuck_report_polls(void);  // the current thread has polled for too long
+__attribute__((noreturn)) void stuck_report_lanes(const Thread* me, const char* name, uint32_t site);
+__attribute__((noreturn)) void stuck_report_sizes(const Thread* me, uint32_t id, uint32_t threads, uint32_t site);
+
+#endif

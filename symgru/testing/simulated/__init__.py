@@ -1,0 +1,7 @@
+"""Kernels that are not GRUs, by which the simulator of compiled kernels is tested.
+
+- kernels.py  the kernels, in Triton
+- cases.py    launches of them: inputs, float64 results, a strategy
+- planted.py  launches with one error each, which the simulator must report
+- mutation.py errors made in the compiled code one at a time, and how many are reported
+"""

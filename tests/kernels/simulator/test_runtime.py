@@ -1,0 +1,324 @@
+"""The simulator's runtime: what it finds in kernels that are wrong in one way, and not in right ones."""
+
+import ctypes
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from symgru.kernels.cpu import toolchain
+from symgru.kernels.simulator import errors, runtime
+from symgru.kernels.simulator.library import ROOT, library
+from symgru.kernels.simulator.runtime import Buffer, Checks, fifo, pct, random, replay
+
+SOURCE = Path(__file__).with_name("runtime_kernels.c")
+SCHEDULES = [fifo(), random(1), random(2), pct(1, 3, 500), pct(2, 2, 500)]
+
+
+class Arguments(ctypes.Structure):
+    """As in runtime_kernels.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("x", "y", "out")),
+        *((name, ctypes.c_uint32) for name in ("n", "mode")),
+        *((name, ctypes.c_void_p) for name in ("flag", "count")),
+    ]
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory):
+    """The kernels of runtime_kernels.c."""
+    command = toolchain.compiler_command()
+    if command is None:
+        pytest.skip("no compiler")
+    library()  # whose functions the kernels call
+    made = tmp_path_factory.mktemp("kernels") / "kernels.so"
+    flags = ["-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}"]
+    subprocess.run([*command, "-x", "c", *flags, str(SOURCE), "-o", str(made)], check=True)
+    return ctypes.CDLL(str(made))
+
+
+@pytest.fixture
+def run(kernels):
+    """Launches a kernel by its name; gives its memory by name, and the counters."""
+
+    def start(name, grid=1, threads=64, *, n=0, mode=0, size=None, without=(), uninitialised=(), **options):
+        size = size or grid * threads
+        memory = {key: np.arange(size, dtype=np.float32) for key in ("x", "y", "out")}
+        memory |= {key: np.zeros(1, dtype=np.uint32) for key in ("flag", "count")}
+        arguments = Arguments(n=n, mode=mode, **{key: array.ctypes.data for key, array in memory.items()})
+        buffers = [
+            Buffer(array.ctypes.data, array.nbytes, key, key in uninitialised)
+            for key, array in memory.items()
+            if key not in without
+        ]
+        entry = ctypes.cast(getattr(kernels, name), ctypes.c_void_p).value
+        options = {"shared": 4096, "granule": 4} | options
+        counters = runtime.launch(
+            entry, ctypes.addressof(arguments), (grid,), threads, buffers=buffers, **options
+        )
+        return memory, counters
+
+    return start
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@pytest.mark.parametrize("resident", [0, 1, 3])
+def test_programs_of_a_grid_all_run_once(run, schedule, resident):
+    memory, counters = run("vector_add", 5, n=300, schedule=schedule, resident=resident)
+    assert np.array_equal(memory["out"][:300], 2 * memory["x"][:300])
+    assert (counters["global_loads"], counters["global_store_bytes"]) == (600, 1200)
+
+
+def test_grid_of_three_axes_and_warps_of_64_threads(run):
+    _, counters = run("vector_add", 1, n=64, lanes=64)
+    assert counters["global_stores"] == 64
+    assert run("vector_add", 0, size=1)[1]["switches"] == 0
+
+
+@pytest.mark.parametrize("checks", [Checks.ALL, Checks.BOUNDS], ids=str)
+def test_access_beyond_a_buffer_names_it_and_the_distance(run, checks):
+    with pytest.raises(
+        errors.OutOfBounds, match=r"byte 512 of buffer \w+ \(512 bytes\): 4 bytes beyond"
+    ) as caught:
+        run("vector_add", 3, size=128, n=128, mode=64, checks=checks, sites="line {}".format)
+    (party,) = caught.value.parties
+    assert (party.program, party.site, party.place, party.what) == (2, 1, "line 1", "load")
+
+
+def test_access_of_shared_memory_beyond_its_end(run):
+    with pytest.raises(errors.OutOfBounds, match=r"byte 128 of shared memory \(128 bytes\): 4 bytes beyond"):
+        run("exchange", shared=128)
+
+
+def test_access_without_buffers(run):
+    with pytest.raises(errors.OutOfBounds, match=r"buffer (flag|count)"):
+        run("vector_add", n=64, without=("x", "y", "out"))
+
+
+def test_misaligned_vector(run):
+    with pytest.raises(errors.Misaligned, match="16 bytes at byte 4 of buffer x"):
+        run("misaligned")
+    run("misaligned", checks=Checks.BOUNDS)
+
+
+def test_reads_of_what_nobody_wrote(run):
+    with pytest.raises(errors.Uninitialised, match="shared memory"):
+        run("uninitialised", threads=32)
+    with pytest.raises(errors.Uninitialised, match="buffer y"):
+        run("uninitialised", threads=32, mode=1, uninitialised=("y",))
+    checks = Checks.FAST & ~Checks.UNINITIALISED
+    memory, _ = run("uninitialised", threads=32, checks=checks)
+    assert np.isnan(memory["out"][0])  # so a wrong kernel is wrong
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_exchange_through_shared_memory(run, schedule):
+    memory, counters = run("exchange", 3, 128, schedule=schedule)
+    assert np.array_equal(memory["out"].reshape(3, 128), np.tile(np.arange(127, -1, -1), (3, 1)))
+    assert counters["barriers"] == 3
+    with pytest.raises(errors.DataRace, match="shared memory") as caught:
+        run("exchange", 3, 128, mode=1, schedule=schedule, checks=Checks.RACES)
+    first, second = caught.value.parties
+    assert {first.what, second.what} == {"load", "store"}
+    assert {first.site, second.site} == {1, 3}
+    assert first.program == second.program
+    assert first.thread // 32 != second.thread // 32
+
+
+def test_exchange_without_a_barrier_shows_as_uninitialised_or_wrong(run):
+    with pytest.raises(errors.Uninitialised):
+        run("exchange", 1, 128, mode=1, checks=Checks.FAST)
+    memory, _ = run("exchange", 1, 128, mode=1, checks=Checks.BOUNDS)
+    assert not np.array_equal(memory["out"], np.arange(127, -1, -1))
+
+
+def test_stores_of_one_value_to_one_place_are_no_race(run):
+    _, counters = run("same_place")
+    assert counters["duplicate_writes"] > 0
+    with pytest.raises(errors.DataRace) as caught:
+        run("same_place", mode=1)
+    assert [party.what for party in caught.value.parties] == ["store", "store"]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@pytest.mark.parametrize("mode", [0, 3])
+def test_grid_barrier(run, schedule, mode):
+    memory, _ = run("grid_barrier", 4, 64, mode=mode, schedule=schedule)
+    assert np.array_equal(memory["out"], np.roll(np.arange(256), -64))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@pytest.mark.parametrize(
+    "mode", [1, 2, 4, 5], ids=["relaxed", "scope", "no barrier after", "no barrier before"]
+)
+def test_grid_barrier_that_orders_too_little(run, schedule, mode):
+    with pytest.raises(errors.DataRace):
+        run("grid_barrier", 4, 64, mode=mode, schedule=schedule)
+
+
+def test_atomics_of_too_narrow_a_scope_race_with_each_other(run):
+    with pytest.raises(errors.DataRace, match="buffer count") as caught:
+        run("grid_barrier", 4, 64, mode=2)
+    assert all(party.what.startswith("atomic") for party in caught.value.parties)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_grid_barrier_of_programs_that_are_not_resident(run, schedule):
+    with pytest.raises(errors.NotResident, match="2 programs have not been started"):
+        run("grid_barrier", 4, 64, schedule=schedule, resident=2, patience=2000)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_asynchronous_copies(run, schedule):
+    memory, counters = run("asynchronous", size=256, schedule=schedule)
+    rows = np.roll(np.arange(256, dtype=np.float32).reshape(64, 4), -32, axis=0)
+    rows[:, 2:] = 0
+    assert np.array_equal(memory["out"].reshape(64, 4), rows)
+    assert counters["copy_bytes"] == 1024
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@pytest.mark.parametrize("mode", [1, 2, 3])
+def test_asynchronous_copies_that_nobody_waits_for(run, schedule, mode):
+    with pytest.raises(errors.DataRace) as caught:
+        run("asynchronous", size=256, mode=mode, schedule=schedule, checks=Checks.RACES)
+    if mode != 3:
+        assert "asynchronous copy" in {party.what for party in caught.value.parties}
+        # Without the barrier alone, a schedule may hide it.
+        with pytest.raises(errors.Uninitialised):
+            run("asynchronous", size=256, mode=mode, schedule=schedule, checks=Checks.FAST)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_asynchronous_reads_go_on_until_they_are_waited_for(run, schedule):
+    run("product", schedule=schedule)
+    for mode in (1, 2):
+        with pytest.raises(errors.DataRace) as caught:
+            run("product", mode=mode, schedule=schedule)
+        # What waits for it may come before the store on this schedule, and is not ordered before it either.
+        assert {party.what for party in caught.value.parties} <= {"store", "asynchronous read", "load"}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_threads_that_do_not_meet(run, schedule):
+    with pytest.raises(errors.Divergence, match=r"waits at barrier 1 .*\n.*waits at barrier 2"):
+        run("barriers", mode=0, schedule=schedule)
+    with pytest.raises(errors.Divergence, match="has ended"):
+        run("barriers", mode=1, schedule=schedule)
+    with pytest.raises(errors.Deadlock, match=r"waits at barrier 1 \(64 threads alike\) at site 3"):
+        run("barriers", mode=2, schedule=schedule)
+    with pytest.raises(errors.Divergence, match=r"barrier 1 is of (64|96) threads and of (64|96)"):
+        run("barriers", mode=3, schedule=schedule)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_named_barriers_of_producer_and_consumer(run, schedule):
+    memory, _ = run("producer", n=5, size=160, schedule=schedule)
+    assert np.array_equal(memory["out"].reshape(5, 32), np.arange(160).reshape(5, 32)[:, ::-1])
+    with pytest.raises((errors.DataRace, errors.Divergence, errors.Uninitialised)):
+        run("producer", n=5, size=160, mode=1, schedule=schedule)
+
+
+@pytest.mark.parametrize("lanes", [32, 64])
+def test_collectives_of_a_warp(run, lanes):
+    memory, counters = run("collective", threads=128, lanes=lanes)
+    assert np.array_equal(memory["out"].reshape(-1, lanes)[:, 0], np.arange(128).reshape(-1, lanes).sum(1))
+    assert counters["warp_operations"] == 128 // lanes
+    with pytest.raises(errors.Divergence, match="different operations") as caught:
+        run("collective", mode=1, lanes=lanes)
+    assert {party.what for party in caught.value.parties} == {"sum", "other"}
+    with pytest.raises(errors.Divergence, match="has ended"):
+        run("collective", mode=2, lanes=lanes)
+
+
+def test_conflicts_within_a_warp_are_counted_and_reported_if_asked(run):
+    everything = Checks.ALL | Checks.WARP_RACES
+    memory, counters = run("warp_exchange", threads=32, checks=everything)
+    assert np.array_equal(memory["out"], np.arange(31, -1, -1))
+    assert counters["warp_conflicts"] == 0
+    lenient = Checks.RACES
+    assert run("warp_exchange", threads=32, mode=1, checks=lenient)[1]["warp_conflicts"] > 0
+    with pytest.raises(errors.DataRace):
+        run("warp_exchange", threads=32, mode=1, checks=lenient | Checks.WARP_RACES)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_polls(run, schedule):
+    for mode in (0, 2):
+        assert run("wait_for_last", 6, 32, mode=mode, schedule=schedule)[0]["flag"][0] == 1
+    with pytest.raises(errors.Livelock, match=r"5001 polls in vain(.|\n)*polls"):
+        run("wait_for_last", 6, 32, mode=1, schedule=schedule, patience=5000)
+
+
+def test_schedules_differ_and_each_gives_the_same_again(run):
+    def count(schedule):
+        trace = []
+        memory, _ = run("lost_update", 6, 32, schedule=schedule, trace=trace)
+        return int(memory["count"][0]), tuple(trace)
+
+    found = [count(random(seed)) for seed in range(8)]
+    assert found == [count(random(seed)) for seed in range(8)]
+    assert len({trace for _, trace in found}) == 8
+    assert len({value for value, _ in found}) > 1
+    by_priority = [count(pct(seed, 3, 500)) for seed in range(8)]
+    assert by_priority == [count(pct(seed, 3, 500)) for seed in range(8)]
+    assert len({trace for _, trace in by_priority}) == 8
+
+
+def test_replay_of_a_trace(run):
+    trace = []
+    memory, _ = run("lost_update", 6, 32, schedule=random(5), trace=trace)
+    again, _ = run("lost_update", 6, 32, schedule=replay(trace, seed=5))
+    assert again["count"][0] == memory["count"][0]
+    with pytest.raises(errors.ReplayError, match="turn 100 of the trace"):
+        run("lost_update", 6, 32, schedule=replay([*trace[:99], 64 * 60, *trace[100:]], seed=5))
+    with pytest.raises(errors.ReplayError):
+        run("lost_update", 6, 32, schedule=replay(trace[:50], seed=5))
+
+
+def test_an_error_says_how_to_get_it_again(run):
+    with pytest.raises(errors.DataRace) as caught:
+        run("grid_barrier", 4, 64, mode=1, schedule=pct(7, 2, 99), target="sm_90")
+    assert "again with: sm_90, schedule pct(7, depth=2, steps=99)" in str(caught.value)
+    assert caught.value.target == "sm_90"
+
+
+def test_launches_that_are_refused(run):
+    for options in ({"threads": 48}, {"threads": 2048}, {"shared": 1 << 19}, {"granule": 3}, {"stack": 100}):
+        with pytest.raises(errors.ResourceError):
+            run("vector_add", **options)
+    array = np.zeros(4)
+    overlapping = [Buffer(array.ctypes.data, 32), Buffer(array.ctypes.data + 8, 8)]
+    with pytest.raises(ValueError, match="overlap"):
+        runtime.launch(0, 0, (1,), 32, buffers=overlapping)
+
+
+def test_stack_that_is_too_small_is_an_error(run):
+    memory, _ = run("deep_stack", n=10, stack=16384)
+    assert memory["out"][0] == 11
+    with pytest.raises(errors.ResourceError, match="more than 16384 bytes of stack"):
+        run("deep_stack", n=70, stack=16384)
+
+
+def test_traps_and_unknown_instructions(run):
+    with pytest.raises(errors.Trapped, match="assertion failed"):
+        run("traps")
+    with pytest.raises(errors.UnknownInstruction, match=r"tcgen05\.mma"):
+        run("traps", mode=1)
+
+
+def test_a_launch_after_a_failed_one_is_right(run):
+    for _ in range(3):
+        with pytest.raises(errors.SimulatorError):
+            run("exchange", 3, 128, mode=1)
+        assert run("exchange", 3, 128)[1]["barriers"] == 3
+
+
+def test_the_runtime_compiles_without_warnings(tmp_path):
+    command = toolchain.compiler_command()
+    if command is None:
+        pytest.skip("no compiler")
+    flags = ["-std=c11", "-O1", "-fPIC", "-Wall", "-Wextra", "-Werror"]
+    words = [word for path in sorted(ROOT.glob("*.c")) for word in ("-x", "c", str(path))]
+    subprocess.run([*command, *flags, "-c", *words], check=True, cwd=tmp_path)
