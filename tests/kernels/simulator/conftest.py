@@ -7,10 +7,13 @@ one of its own. By hand: `TRITON_INTERPRET=0 pytest tests/kernels/simulator`.
 import os
 from pathlib import Path
 
-# Unset, Triton 3.9 warns that the default will change.
-os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
-# Pointers in place of buffer descriptors on AMD, as in `simulator.device`, for what tests compile themselves.
-os.environ.setdefault("AMDGCN_USE_BUFFER_OPS", "0")
+if (
+    os.environ["TRITON_INTERPRET"] != "1"
+):  # collected beside other tests otherwise: they choose for themselves
+    # Unset, Triton 3.9 warns that the default will change.
+    os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
+    # Pointers in place of buffer descriptors on AMD, as in `simulator.device`, for what tests compile themselves.
+    os.environ.setdefault("AMDGCN_USE_BUFFER_OPS", "0")
 
 INTERPRETED = {"test_interpreter.py"}
 _FILES = {file.name for file in Path(__file__).parent.glob("test_*.py")}

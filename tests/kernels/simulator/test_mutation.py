@@ -25,7 +25,8 @@ def count(llir):
 def test_every_barrier_wait_mask_and_order_of_nvidia_is_found():
     llir = compiled(DIFFUSE, "sm_80")
     numbers = count(llir)
-    assert (numbers["barrier"], llir.count("call void @llvm.nvvm.barrier")) == (4, 5)  # two are neighbours
+    assert numbers["barrier"] == 4
+    assert llir.count("call void @llvm.nvvm.barrier") in (4, 5)  # two are neighbours in what Triton 3.9 makes
     assert numbers["mask"] == llir.count(',b"(')
     assert (numbers["order"], numbers["scope"]) == (2, 2)
     copies = count(compiled(MATMUL, "sm_80"))
@@ -37,7 +38,8 @@ def test_every_barrier_fence_and_order_of_amd_is_found():
     for target, barrier in (("gfx942", "s.barrier()"), ("gfx1201", "s.barrier.signal")):
         llir = compiled(DIFFUSE, target)
         numbers = count(llir)
-        assert (numbers["barrier"], llir.count(f"call void @llvm.amdgcn.{barrier}")) == (4, 5)
+        assert numbers["barrier"] == 4
+        assert llir.count(f"call void @llvm.amdgcn.{barrier}") in (4, 5)
         assert numbers["fence"] == llir.count("\n  fence ")
         assert (numbers["order"], numbers["scope"]) == (2, 2)
         assert numbers["mask"] >= 3
