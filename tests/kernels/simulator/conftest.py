@@ -9,10 +9,10 @@ from pathlib import Path
 
 if (
     os.environ["TRITON_INTERPRET"] != "1"
-):  # collected beside other tests otherwise: they choose for themselves
+):  # else collected beside tests that choose for themselves
     # Unset, Triton 3.9 warns that the default will change.
     os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
-    # Pointers in place of buffer descriptors on AMD, as in `simulator.device`, for what tests compile themselves.
+    # Pointers in place of buffer descriptors on AMD, as `simulator.device` has it.
     os.environ.setdefault("AMDGCN_USE_BUFFER_OPS", "0")
 
 INTERPRETED = {"test_interpreter.py"}
