@@ -7,9 +7,7 @@ one of its own. By hand: `TRITON_INTERPRET=0 pytest tests/kernels/simulator`.
 import os
 from pathlib import Path
 
-if (
-    os.environ["TRITON_INTERPRET"] != "1"
-):  # else collected beside tests that choose for themselves
+if os.environ["TRITON_INTERPRET"] != "1":  # else collected beside tests that choose for themselves
     # Unset, Triton 3.9 warns that the default will change.
     os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
     # Pointers in place of buffer descriptors on AMD, as `simulator.device` has it.
