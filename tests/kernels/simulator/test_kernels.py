@@ -1,8 +1,10 @@
 """Kernels that are not GRUs agree with float64 in the simulator, and none of them is accused of anything."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from symgru.kernels import simulator
 
@@ -29,6 +31,13 @@ def check(case, target, schedule="random", seed=1):
     with simulator.device(target, schedule=schedule, seed=seed):
         launch.run()
     launch.assert_agrees()
+
+
+def fitting(case, target):
+    """What the target has: of AMD only CDNA knows TF32, and masked atomics are a limit of ours."""
+    assume(not (target.startswith("gfx") and case.family == "histogram"))
+    known = target.startswith("sm") or (target == "gfx942" and case.precision == "tf32")
+    return case if known else replace(case, precision="ieee")
 
 
 EVERY_TYPE = [Case(name, dtype, SMALL[name]) for name, family in FAMILIES.items() for dtype in family.dtypes]
@@ -64,7 +73,7 @@ def test_products_are_pipelined_as_on_the_device(target, instruction):
 @given(case=cases(), order=SCHEDULES)
 @settings(max_examples=5)
 def test_random_launches(target, case, order):
-    check(case, target, *order)
+    check(fitting(case, target), target, *order)
 
 
 @pytest.mark.thorough
@@ -72,7 +81,7 @@ def test_random_launches(target, case, order):
 @given(case=cases(), order=SCHEDULES)
 @settings(max_examples=250)
 def test_no_false_alarm_in_a_thousand_random_launches(target, case, order):
-    check(case, target, *order)
+    check(fitting(case, target), target, *order)
 
 
 def test_a_wrong_result_is_named():
