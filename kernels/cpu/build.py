@@ -37,8 +37,13 @@ extern "C" int threads() { return omp_get_max_threads(); }
 
 def source_digest(root: Path = ROOT) -> str:
     """SHA-256 of the names and bytes of all sources, in hexadecimal digits."""
+    return digest_of(root, SOURCES)
+
+
+def digest_of(root: Path, patterns: Sequence[str]) -> str:
+    """SHA-256 of the names and bytes of the files of a folder that fit one of the patterns."""
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in SOURCES for path in root.glob(pattern)):
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode())
         digest.update(content)
@@ -90,13 +95,18 @@ def build(
             raise BuildError(f"the compiler wrote nothing: {shlex.join(compiler.command)}")
         if label(instruction_set, root) != carried:
             raise BuildError(f"the sources in {root} have changed while they were compiled: try again")
-        recorded = digest_path(made)
-        recorded.write_bytes(recorded_digest(made.read_bytes()))
-        for path in (made, recorded):
-            path.chmod(0o600)
-        os.replace(recorded, digest_path(target))
-        os.replace(made, target)
+        put_in_place(made, target)
     return said
+
+
+def put_in_place(made: Path, target: Path) -> None:
+    """Move a library to `target`, with its digest beside it; either in one step, mode 0600."""
+    recorded = digest_path(made)
+    recorded.write_bytes(recorded_digest(made.read_bytes()))
+    for path in (made, recorded):
+        path.chmod(0o600)
+    os.replace(recorded, digest_path(target))
+    os.replace(made, target)
 
 
 def digest_path(library: Path) -> Path:

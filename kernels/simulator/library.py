@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 import tempfile
 import threading
 from pathlib import Path
 
 from ..cache import cache_folder, read_own
 from ..cpu import toolchain
-from ..cpu.build import BuildError, digest_path, recorded_digest, run_compiler
+from ..cpu.build import digest_of, digest_path, put_in_place, recorded_digest, run_compiler
+from ..cpu.errors import BuildError
 from ..cpu.load import one_process
 
 ROOT = Path(__file__).parent / "runtime"
+SOURCES = ("*.c", "*.h")
 
 # No contraction: a matrix product's rounding is written out.
 FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fPIC", "-shared")
@@ -46,7 +47,7 @@ def library_path(extra_flags: tuple[str, ...] = ()) -> Path:
     """Path of the verified library, built if it is not there."""
     compiler = toolchain.find_compiler()
     flags = _flags(extra_flags)
-    label = f"symgru simulator, sources {source_digest()}, {_key(repr((flags, LINKING, compiler)))};"
+    label = f"symgru simulator, sources {digest_of(ROOT, SOURCES)}, {_key(repr((flags, LINKING, compiler)))};"
     path = cache_folder() / f"simulator_{_key(label)[:32]}.so"
     if not _usable(path, label):
         with one_process(path.with_suffix(".lock")):
@@ -55,16 +56,6 @@ def library_path(extra_flags: tuple[str, ...] = ()) -> Path:
         if not _usable(path, label):
             raise BuildError(f"what was built cannot be used: {path}")
     return path
-
-
-def source_digest() -> str:
-    """SHA-256 of the names and bytes of all sources, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in sorted(ROOT.glob("*.[ch]")):
-        content = path.read_bytes()
-        digest.update(f"{path.name} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
 
 
 def _flags(extra: tuple[str, ...]) -> tuple[str, ...]:
@@ -86,7 +77,7 @@ def _usable(path: Path, label: str) -> bool:
 
 
 def _build(compiler: toolchain.Compiler, flags: tuple[str, ...], label: str, target: Path) -> None:
-    """Compile into the file `target`, and its digest beside it; each is put in place in one step."""
+    """Compile into the file `target`, with its digest beside it."""
     with tempfile.TemporaryDirectory(dir=target.parent.absolute(), prefix="building-") as folder:
         work = Path(folder)
         made = work / "library.so"
@@ -94,9 +85,4 @@ def _build(compiler: toolchain.Compiler, flags: tuple[str, ...], label: str, tar
         files = [word for name in (*sources, "-") for word in (*AS_C, name)]
         options = [*flags, *files, "-o", str(made), *LINKING]
         run_compiler(compiler, options, LABEL.format(label=label), ROOT, work)
-        recorded = digest_path(made)
-        recorded.write_bytes(recorded_digest(made.read_bytes()))
-        for path in (made, recorded):
-            path.chmod(0o600)
-        os.replace(recorded, digest_path(target))
-        os.replace(made, target)
+        put_in_place(made, target)

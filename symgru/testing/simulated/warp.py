@@ -164,3 +164,11 @@ def product(a: np.ndarray, b: np.ndarray, c: np.ndarray, code: int) -> np.ndarra
     if code == S32:
         return np.asarray((exact.astype(np.int64) + 2**31) % 2**32 - 2.0**31)
     return unpack(pack(exact, code), code)
+
+
+def assert_same(got: Any, expected: Any, code: int) -> None:
+    """Equal numbers; in float64, where the order of summing shows, up to some fifty roundings (1e-14)."""
+    if code == F64:
+        np.testing.assert_allclose(got, expected, rtol=1e-14, atol=1e-14)
+    else:
+        np.testing.assert_array_equal(got, expected)

@@ -6,6 +6,7 @@ written anew.
 
 import re
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from symgru.kernels.simulator import amd
@@ -26,6 +27,7 @@ from symgru.testing.simulated.warp import (
     S32_SATURATED,
     TF32,
     U8,
+    assert_same,
     needs_compiler,
     pack,
     product,
@@ -33,14 +35,6 @@ from symgru.testing.simulated.warp import (
     run,
     unpack,
 )
-
-
-def same(got, expected, code):
-    if code == F64:
-        np.testing.assert_allclose(got, expected, rtol=1e-14, atol=1e-14)
-    else:
-        np.testing.assert_array_equal(got, expected)
-
 
 # ---- MFMA: (m, k, blocks, type), and where D[i][j] of a block is: (lane, register)
 
@@ -119,7 +113,7 @@ def test_mfma(kind):
     c = random((blocks, m, m), {F64: F64, S8: S32}.get(code, F32), rng)
     got, type_d = mfma(m, k, blocks, code, code, a, b, c)
     for block in range(blocks):
-        same(got[block], product(a[block], b[block], c[block], type_d), type_d)
+        assert_same(got[block], product(a[block], b[block], c[block], type_d), type_d)
 
 
 @needs_compiler
@@ -291,7 +285,6 @@ WMMA_NAMES = [
 
 def parsed(text):
     """LLVM accepts the function, whose calls are declared from their own types; the text."""
-    llvm = pytest.importorskip("llvmlite.binding")
     calls = re.findall(r"call (\S+|<[^>]*>) @(\w[\w.]*)\((.*)\)$", text, re.MULTILINE)
     declared = {
         f"declare {result} @{name}({', '.join(a.rsplit(' ', 1)[0] for a in arguments.split(', ') if a)})"

@@ -16,6 +16,7 @@ from symgru.testing.simulated.warp import (
     TF32,
     U8,
     address,
+    assert_same,
     needs_compiler,
     pack,
     product,
@@ -28,14 +29,6 @@ pytestmark = needs_compiler
 LANE = np.arange(32)
 GROUP, IN_GROUP = LANE[:, None] // 4, LANE[:, None] % 4
 SIZE = {F16: 2, BF16: 2, TF32: 4, F32: 4, F64: 8, S8: 1, U8: 1, E4M3: 1, E5M2: 1}
-
-
-def same(got, expected, code):
-    """Equal; in float64 up to the order of summing."""
-    if code == F64:
-        np.testing.assert_allclose(got, expected, rtol=1e-14, atol=1e-14)
-    else:
-        np.testing.assert_array_equal(got, expected)
 
 
 # ---- mma.sync: where element i of a lane's fragments is, by the tables of "Matrix fragments for mma"
@@ -115,7 +108,7 @@ def test_mma(kind):
     m, k, type_a, type_b, type_d = kind
     rng = np.random.default_rng(k)
     a, b, c = random((m, k), type_a, rng), random((k, 8), type_b, rng), random((m, 8), type_d, rng)
-    same(mma(*kind, a, b, c), product(a, b, c, type_d), type_d)
+    assert_same(mma(*kind, a, b, c), product(a, b, c, type_d), type_d)
 
 
 @pytest.mark.parametrize("code", [S32, S32_SATURATED])
