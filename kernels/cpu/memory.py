@@ -82,7 +82,7 @@ def _take(size: int) -> mmap.mmap:
 
 def _give_back(memory: mmap.mmap) -> None:
     with _alone() as alone:
-        if alone:
+        if alone and len(memory) <= MOST:
             _free.append(memory)
             while kept() > MOST:
                 _free.pop(0)

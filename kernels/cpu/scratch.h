@@ -35,12 +35,16 @@ static Header* take_memory(size_t bytes) {
   return new (p) Header{bytes};
 }
 
+static std::atomic<unsigned> next_place;
+
 static void give_memory_back(Header* memory) {
-  if (memory->bytes >= least_kept && memory->bytes <= most_kept)
+  if (memory->bytes >= least_kept && memory->bytes <= most_kept) {
     for (auto& place : kept) {
       Header* empty = nullptr;
       if (place.compare_exchange_strong(empty, memory)) return;
     }
+    memory = kept[next_place++ % places].exchange(memory);  // all are taken: in place of an older one
+  }
   std::free(memory);
 }
 

@@ -71,7 +71,8 @@ def infer(inputs: Sequence[Tensor | None], run: Run) -> tuple[Tensor, Tensor]:
     if kept is None or not plan(tensors, sizes, steps, x.dtype, run.reverse, kept):
         values = dict(zip(NAMES, given, strict=True))
         kept = keep_panels(plan.plan, weight_ih, weight_hh, values, sizes)
-        plan(tensors, sizes, steps, x.dtype, run.reverse, kept)
+        if not plan(tensors, sizes, steps, x.dtype, run.reverse, kept):
+            plan(tensors, sizes, steps, x.dtype, run.reverse)  # another thread has changed them meanwhile
     return states, last
 
 

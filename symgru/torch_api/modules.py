@@ -60,6 +60,8 @@ class GRU(nn.Module):
     Source: torch.nn.GRU (names, shapes, initialisation U(−1/√H, 1/√H) for everything).
     """
 
+    _stack: Stack | None = None
+
     def __init__(
         self,
         input_size: int,
@@ -92,7 +94,6 @@ class GRU(nn.Module):
         self.polarity, self.reset = options.polarity, options.reset
         self.backend, self.precision, self.recompute = options.backend, options.precision, recompute
         self._names: list[list[str]] = []
-        self._stack: Stack | None = None
         directions = ("", "_reverse") if bidirectional else ("",)
         for layer in range(num_layers):
             width = input_size if layer == 0 else len(directions) * hidden_size
@@ -147,11 +148,11 @@ class GRU(nn.Module):
         weights, dropout = self._flat_weights(), self.dropout if self.training else 0.0
         convention = self.polarity, self.reset, self.backend, self.precision, self.recompute
         shape = shape_of(self.bias, self.num_layers, self.bidirectional, dropout, *convention)
-        if torch.compiler.is_compiling():
-            return Stack(tuple(weights), shape)
-        stack = self._stack
+        stack = None if torch.compiler.is_compiling() else self._stack
         if stack is None or not stack.consists_of(weights, shape):
-            self._stack = stack = Stack(tuple(weights), shape)
+            stack = Stack(tuple(weights), shape)
+            if not torch.compiler.is_compiling() and all(type(w) is nn.Parameter for w in weights):
+                self._stack = stack  # others are computed anew each time, and may hold a graph
         return stack
 
     def __getstate__(self) -> dict[str, Any]:

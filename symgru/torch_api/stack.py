@@ -82,8 +82,10 @@ class Stack:
         )
 
     def consists_of(self, weights: Sequence[Tensor], shape: Shape) -> bool:
-        """Whether it has been made of these very objects."""
-        return self._shape is shape and all(map(is_, self._weights, weights))
+        """Whether it has been made of these very objects, and they still have the sizes that it knows."""
+        if self._shape is not shape or not all(map(is_, self._weights, weights)):
+            return False
+        return (self.input_size, self.hidden_size) == (weights[0].shape[-1], weights[1].shape[-1])
 
     def on_cpu(self, x: Tensor) -> bool:
         """Whether the layers run in C++: in eager mode, outside of functional transforms, on a CPU.

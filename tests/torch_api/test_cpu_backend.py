@@ -150,6 +150,48 @@ def test_changed_weights_are_packed_anew(name, change):
         assert (ours(x)[0] - plain(x)[0]).abs().max() < 1e-14
 
 
+class Doubled(torch.nn.Module):
+    def forward(self, weight):
+        return 2 * weight
+
+
+def test_weights_that_are_computed_are_not_kept():
+    ours, _, x = pair()
+    ours(x)
+    torch.nn.utils.parametrize.register_parametrization(ours, "weight_hh_l0", Doubled())
+    ours(x)[0].sum().backward()
+    other = copy.deepcopy(ours)
+    assert torch.equal(other(x)[0], ours(x)[0])
+
+
+def test_weights_may_get_other_sizes():
+    ours, _, x = pair()
+    ours(x)
+    wider = x.shape[-1] + 2
+    ours.weight_ih_l0.data = torch.randn(ours.weight_ih_l0.shape[0], wider, dtype=x.dtype)
+    assert ours(torch.randn(2, 3, wider, dtype=x.dtype))[0].shape[:2] == (2, 3)
+    with pytest.raises(symgru.ShapeError, match=rf"input must be .*{wider}\]"):
+        ours(x)
+
+
+def test_weights_that_change_while_they_are_packed(monkeypatch):
+    """By another thread: what was packed is of no use, and the call packs for itself."""
+    ours, plain, x = pair()
+    cpu_panels.forget()
+    keep = cpu_layer.keep_panels
+
+    def changed(plan, weight_ih, weight_hh, values, sizes):
+        packed = keep(plan, weight_ih, weight_hh, values, sizes)
+        weight_hh.data.add_(1)
+        return packed
+
+    monkeypatch.setattr(cpu_layer, "keep_panels", changed)
+    with torch.no_grad():
+        found = ours(x)[0]
+        plain.load_state_dict(ours.state_dict())
+        assert (found - plain(x)[0]).abs().max() < 1e-14
+
+
 def test_packed_weights_live_as_long_as_the_weights():
     ours, _, x = pair()
     cpu_panels.forget()
