@@ -49,7 +49,8 @@ class Binary:
         except ModuleNotFoundError as error:
             if error.name is None or error.name.split(".")[0] != "llvmlite":
                 raise
-            raise SimulatorError("the simulator compiles with llvmlite: `pip install llvmlite`") from error
+            missing = 'expected llvmlite, which is not installed: pip install "symgru[simulator]"'
+            raise SimulatorError(missing) from error
         text = self.asm["llir"] if rewrite is None else rewrite(self.asm["llir"])
         with self._lock:
             if text not in self._kernels:

@@ -123,6 +123,8 @@ class Device:
         options = f'"{self.target.name}", schedule={self.schedule}, races={self.races}'
         if self.coresident is not None:
             options += f", coresident={self.coresident}"
+        if self.uninitialised:
+            options += f", uninitialised={sorted(self.uninitialised)}"
         return f"  kernel {binary.name}, grid {grid}; once more: device({options})"
 
 
@@ -169,6 +171,8 @@ def device(
     """
     if coresident is not None and coresident < 1:
         raise ValueError(f"expected coresident >= 1 or None, got {coresident}")
+    if isinstance(uninitialised, str):
+        raise ValueError(f"expected names of arguments, such as ({uninitialised!r},), got one string")
     chosen = _schedule(schedule, seed)
     made = Device(target(name), chosen, races, coresident, frozenset(uninitialised), rewrite)
     with installed(_DRIVER, lambda: current().target.name):
@@ -184,7 +188,9 @@ def _schedule(chosen: str | runtime.Schedule | None, seed: int | None) -> runtim
         if seed is not None:
             raise ValueError(f"expected a schedule by name beside a seed, got {chosen}, which has its own")
         return chosen
-    name = chosen or ("fifo" if seed is None else "random")
+    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**64):
+        raise ValueError(f"expected a seed from 0 to 2**64 - 1, got {seed!r}")
+    name = ("fifo" if seed is None else "random") if chosen is None else chosen
     if name not in ("fifo", "random", "pct"):
         raise ValueError(f"expected the schedule fifo, random or pct, got {name!r}")
     return runtime.fifo() if name == "fifo" else getattr(runtime, name)(seed or 0)

@@ -1,9 +1,10 @@
 """Putting the simulator's driver in the place of Triton's, and everything back.
 
-Besides the driver, three things of Triton are different while a simulated device is entered:
+Besides the driver, two things of Triton are different while a simulated device is entered:
 - buffer instructions of AMD GPUs, which take a descriptor in place of a pointer, are not used;
-- the autotuner remembers its choice for each target, so that one fits the target it was made for;
-- nothing else: the caches on disk and in memory are Triton's.
+- the autotuner remembers its choice for each target, so that one fits the target it was made for.
+
+The caches on disk and in memory are Triton's.
 """
 
 from __future__ import annotations

@@ -168,11 +168,6 @@ def _elect(f: Function, match: re.Match[str]) -> list[str]:
     return [f.value(f"load i32, ptr {memory}"), f.value(f"trunc i32 {chosen} to i1")]
 
 
-@_rule(r"activemask")
-def _active(f: Function, match: re.Match[str]) -> list[str]:
-    return ["-1"]
-
-
 @_rule(r"(ld|st)matrix\.sync\.aligned\.m8n8\.x([124])(\.trans)?\.b16(?:\.p3)?")
 def _fragments(f: Function, match: re.Match[str]) -> list[str]:
     count, trans = int(match[2]), int(bool(match[3]))
@@ -189,8 +184,6 @@ def _permute(f: Function, match: re.Match[str]) -> list[str]:
 
 
 # ---- numbers
-
-_NUMBER = {"f": "float", "d": "double"}
 
 
 @_rule(r"(ex2|lg2|rcp|rsqrt|sin|cos|tanh)\.approx(\.ftz)?(?:\.([fd]|f32|f64))?")
@@ -271,22 +264,23 @@ def _flush(f: Function, value: str, ftz: str | None) -> str:
 # ---- conversions and bits
 
 
-@_rule(
-    r"(?:f|d|i|ui|ll|ull)2\w+\.rn(\.ftz)?|[fd]2(?:i|ui|ll|ull)\.(r[nzmp])(\.ftz)?|(?:i|ui|ll|ull)2[fd]\.rn"
-)
+@_rule(r"[fd]2(?:i|ui|ll|ull)\.r[nzmp](?:\.ftz)?|(?:i|ui|ll|ull)2[fd]\.rn|d2f\.rn(?:\.ftz)?|f2bf16\.rn")
 def _converted(f: Function, match: re.Match[str]) -> list[str]:
     source, target = match[0].partition(".")[0].split("2")
-    old, new = f.arguments[0].type, f.result
+    old, new, number, ftz = f.arguments[0].type, f.result, _a(f, 0), ".ftz" in match[0]
+    if ftz:
+        number = special.flushed(f, number, old)
     if new.startswith("i"):
         way = {"rn": "roundeven", "rz": "trunc", "rm": "floor", "rp": "ceil"}[match[0].split(".")[1]]
-        x = special.call(f, way, old, _a(f, 0))
+        x = special.call(f, way, old, number)
         sign = "u" if target.startswith("u") else "s"
         return [f.value(f"call {new} @llvm.fpto{sign}i.sat.{new}.{special.suffix(old)}({old} {x})")]
     if old.startswith("i"):
-        return [f.value(f"{'u' if source.startswith('u') else 's'}itofp {old} {_a(f, 0)} to {new}")]
+        return [f.value(f"{'u' if source.startswith('u') else 's'}itofp {old} {number} to {new}")]
     if bits(old) == bits(new):
         raise UnknownInstruction(f"llvm.nvvm.{match[0]}")
-    return [f.value(f"{'fptrunc' if bits(old) > bits(new) else 'fpext'} {old} {_a(f, 0)} to {new}")]
+    value = f.value(f"{'fptrunc' if bits(old) > bits(new) else 'fpext'} {old} {number} to {new}")
+    return [special.flushed(f, value, new) if ftz else value]
 
 
 @_rule(r"mulhi\.(i|ui|ll|ull|s|us)")

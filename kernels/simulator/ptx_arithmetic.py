@@ -222,6 +222,8 @@ def _compared(body: Registers, i: Instruction) -> str:
     f, kind, what = body.function, ir_type(i.type), i.parts[1]
     x, y = (body.read(operand, i.type) for operand in i.operands[1:3])
     if floating(i.type):
+        if i.has("ftz"):
+            x, y = special.flushed(f, x, kind), special.flushed(f, y, kind)
         return f.value(f"fcmp {_FLOAT[what]} {kind} {x}, {y}")
     if what in _UNSIGNED:
         name = _UNSIGNED[what]
@@ -355,6 +357,8 @@ def _convert_number(body: Registers, i: Instruction, target: str, source: str) -
     if i.has("sat", "satfinite", "relu", "rz", "rm", "rp"):
         raise UnknownInstruction(i.text)
     sign = "s" if signed(target if floating(source) else source) else "u"
+    if i.has("ftz") and floating(source):
+        x = special.flushed(f, x, old)
     if floating(source) and rounding:
         x = special.call(f, _TO_INTEGER[rounding[0]], old, x)
     if floating(target) and floating(source):
@@ -372,6 +376,8 @@ def _convert_number(body: Registers, i: Instruction, target: str, source: str) -
         value = x
         if width(target) != width(source):
             value = f.value(f"{f'{sign}ext' if more else 'trunc'} {old} {x} to {kind}")
+    if i.has("ftz") and floating(target):
+        value = special.flushed(f, value, kind)
     body.write(i.operands[0], value, target)
 
 

@@ -138,8 +138,10 @@ def _barrier(body: Registers, i: Instruction) -> None:
 
 
 def _fence(body: Registers, i: Instruction) -> None:
-    """`fence.proxy` orders proxies that the simulator does not tell apart."""
+    """`fence.proxy.async` orders proxies that the simulator does not tell apart; others do more."""
     if i.has("proxy"):
+        if not i.has("async", "alias") and not any(part.startswith("async::") for part in i.parts):
+            raise UnknownInstruction(i.text)
         return
     if i.base == "membar":
         scope, order = SCOPES[{"gl": "gpu"}.get(i.type, i.type)], ORDERS["sc"]
@@ -159,7 +161,7 @@ def _policy(body: Registers, i: Instruction) -> None:
 
 
 def _nothing(body: Registers, i: Instruction) -> None:
-    """Prefetches and launch hints change no result."""
+    """Prefetches change no result, and launches run one after another: none has to wait for one before."""
 
 
 TABLE = {

@@ -62,8 +62,5 @@ def _expression_around(text: str, place: int) -> tuple[int, int] | None:
         i -= 1
     if i < 0 or text[i] != "(":
         return None
-    opcode = re.search(
-        r"(getelementptr|ptrtoint|inttoptr|addrspacecast|bitcast|trunc|add|sub|xor)(?: \w+| \([^)]*\))* ?$",
-        text[:i],
-    )
+    opcode = _EXPRESSION.search(text[:i])
     return (opcode.start(), closing(text, i) + 1) if opcode else None

@@ -13,7 +13,7 @@ static struct {
   uint16_t hint[HINTS];
 } memory;
 
-static uint32_t granules(uint64_t bytes) { return (uint32_t)(bytes / sim_state.wanted.granule + 2); }
+static size_t granules(uint64_t bytes) { return (size_t)(bytes / sim_state.wanted.granule + 2); }
 
 int memory_begin(void) {
   const SimLaunch* wanted = &sim_state.wanted;
@@ -125,14 +125,21 @@ static inline int all_written(const uint8_t* written, uint32_t bytes) {
   return 1;
 }
 
+int memory_is_shared(const Thread* thread, const void* p, uint32_t bytes) {
+  const uint64_t offset = (uint64_t)p - (uint64_t)thread->program->shared;
+  return offset <= sim_state.wanted.shared_bytes && offset + bytes <= sim_state.wanted.shared_bytes;
+}
+
 void memory_written(Thread* thread, const void* shared, uint32_t bytes) {
   Program* program = thread->program;
-  if (program->written) memset(program->written + ((const char*)shared - program->shared), 1, bytes);
+  if (program->written && memory_is_shared(thread, shared, bytes))
+    memset(program->written + ((const char*)shared - program->shared), 1, bytes);
 }
 
 void memory_forgotten(Thread* thread, const void* shared, uint32_t bytes) {
   Program* program = thread->program;
-  if (program->written) memset(program->written + ((const char*)shared - program->shared), 0, bytes);
+  if (program->written && memory_is_shared(thread, shared, bytes))
+    memset(program->written + ((const char*)shared - program->shared), 0, bytes);
 }
 
 static inline void check_written(Thread* thread, uint8_t* written, const void* p, uint32_t bytes, uint32_t kind,

@@ -19,6 +19,8 @@ enum {
 // All checks of an access; `what` names it in words.
 void memory_check(Thread* thread, const void* p, uint32_t bytes, uint32_t kind, uint32_t site, const char* what);
 void memory_describe(const Thread* thread, const void* p, uint32_t bytes, uint32_t kind);  // for the report
+// Whether it lies within the shared memory of the program: not checked before where bounds are not.
+int memory_is_shared(const Thread* thread, const void* p, uint32_t bytes);
 // Shared memory that asynchronous copies have written, or are going to write.
 void memory_written(Thread* thread, const void* shared, uint32_t bytes);
 void memory_forgotten(Thread* thread, const void* shared, uint32_t bytes);

@@ -101,6 +101,7 @@ static uint64_t offset_of(const Thread* thread, const void* shared) {
 }
 
 void races_issued(Thread* thread, const void* shared, uint32_t bytes, uint32_t kind, uint32_t site) {
+  if (!memory_is_shared(thread, shared, bytes)) return;
   const RaceAccess access = {thread, thread->program->cells, shared, offset_of(thread, shared), bytes,
                              kind | SIM_SHARED | SIM_ASYNCHRONOUS, site};
   races_access(&access);
@@ -113,6 +114,7 @@ static void land(const Thread* thread, Mark* mark) {
 }
 
 void races_landed(Thread* thread, const void* shared, uint32_t bytes) {
+  if (!memory_is_shared(thread, shared, bytes)) return;
   const uint64_t offset = offset_of(thread, shared), granule = sim_state.wanted.granule;
   for (uint64_t i = offset / granule; i <= (offset + bytes - 1) / granule; i++) {
     Cell* cell = &thread->program->cells[i];

@@ -201,7 +201,8 @@ def test_llvmlite_that_is_missing_is_named(monkeypatch):
         monkeypatch.delitem(sys.modules, f"symgru.kernels.simulator.{module}", raising=False)
     for module in [name for name in sys.modules if name.split(".")[0] == "llvmlite"] or ["llvmlite"]:
         monkeypatch.setitem(sys.modules, module, None)
-    with simulator.device("sm_90"), pytest.raises(simulator.SimulatorError, match="pip install llvmlite"):
+    how = r'pip install "symgru\[simulator\]"'
+    with simulator.device("sm_90"), pytest.raises(simulator.SimulatorError, match=how):
         run_add()
 
 
