@@ -21,6 +21,8 @@ def without_autocast(x: Tensor) -> Iterator[None]:
 
 def target_dtype(x: Tensor) -> torch.dtype | None:
     """The dtype of the autocast region that x is in, or None outside of one."""
+    if x.is_cpu and not torch.is_autocast_enabled("cpu"):
+        return None  # at once: every call of a small layer pays for what it is asked
     kind = x.device.type
     if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
         return None

@@ -26,19 +26,25 @@ def check_tensor(name: str, value: object) -> None:
 def check_input(x: Tensor, axes: tuple[str, ...], size: int) -> None:
     """The input has the named axes, `size` features, at least one step, and a dtype that we know."""
     check_tensor("input", x)
-    expected = f"[{', '.join((*axes[:-1], str(size)))}]"
-    if x.dim() != len(axes) or x.shape[-1] != size:
-        raise ShapeError(f"input must be {expected}, but has shape {list(x.shape)}")
-    if "T" in axes and x.shape[axes.index("T")] == 0:
-        raise ShapeError(f"expected a sequence of at least one step, but input {expected} has T = 0")
+    shape = x.shape
+    if len(shape) != len(axes) or shape[-1] != size:
+        raise ShapeError(f"input must be {_words(axes, size)}, but has shape {list(shape)}")
+    if 0 in shape and "T" in axes and shape[axes.index("T")] == 0:
+        raise ShapeError(
+            f"expected a sequence of at least one step, but input {_words(axes, size)} has T = 0"
+        )
     if x.dtype not in FLOATING:
         raise DtypeError(f"input must be one of {', '.join(map(str, FLOATING))}, but has dtype {x.dtype}")
 
 
-def check_state(hx: Tensor, expected: Sequence[int]) -> None:
+def _words(axes: tuple[str, ...], size: int) -> str:
+    return f"[{', '.join((*axes[:-1], str(size)))}]"
+
+
+def check_state(hx: Tensor, expected: tuple[int, ...]) -> None:
     """The initial state has the expected shape."""
     check_tensor("the initial state", hx)
-    if list(hx.shape) != list(expected):
+    if hx.shape != expected:
         raise ShapeError(f"the initial state must be {list(expected)}, but has shape {list(hx.shape)}")
 
 
@@ -53,27 +59,21 @@ def check_resets(resets: Tensor, expected: Sequence[int], device: torch.device) 
         raise DeviceError(f"resets must be on the device of input, {device}, but is on {resets.device}")
 
 
-def check_alike(reference: Tensor, name: str, **others: Tensor) -> None:
-    """All tensors have the dtype and device of the reference."""
-    for other, tensor in others.items():
-        if tensor.dtype != reference.dtype:
-            raise DtypeError(
-                f"{other} must have the dtype of {name}, {reference.dtype}, but has {tensor.dtype}"
-            )
-        if tensor.device != reference.device:
-            raise DeviceError(
-                f"{other} must be on the device of {name}, {reference.device}, but is on {tensor.device}"
-            )
+def check_alike(reference: Tensor, name: str, other: str, tensor: Tensor) -> None:
+    """A tensor has the dtype and device of the reference."""
+    if tensor.dtype is not reference.dtype:
+        raise DtypeError(f"{other} must have the dtype of {name}, {reference.dtype}, but has {tensor.dtype}")
+    if tensor.device != reference.device:
+        raise DeviceError(
+            f"{other} must be on the device of {name}, {reference.device}, but is on {tensor.device}"
+        )
 
 
 def check_weights(weights: Sequence[Tensor], expected: Sequence[tuple[str, tuple[int, ...]]]) -> None:
     """As many weights as expected, in order, of the expected shapes, all of one dtype and device."""
     dtype, device = weights[0].dtype, weights[0].device
-    alike = True
     for weight, (name, shape) in zip(weights, expected, strict=True):
         if weight.shape != shape:
             raise ShapeError(f"{name} must have shape {list(shape)}, but has shape {list(weight.shape)}")
-        alike = alike and weight.dtype is dtype and weight.device == device
-    if not alike:
-        names = {name: w for w, (name, _) in zip(weights, expected, strict=True)}
-        check_alike(weights[0], expected[0][0], **names)
+        if weight.dtype is not dtype or weight.device != device:
+            check_alike(weights[0], expected[0][0], name, weight)

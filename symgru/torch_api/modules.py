@@ -145,15 +145,21 @@ class GRU(nn.Module):
 
     def _ready(self) -> Stack:
         """The weights and settings put together: once for many calls, and anew when one is another."""
-        weights, dropout = self._flat_weights(), self.dropout if self.training else 0.0
-        convention = self.polarity, self.reset, self.backend, self.precision, self.recompute
-        shape = shape_of(self.bias, self.num_layers, self.bidirectional, dropout, *convention)
-        stack = None if torch.compiler.is_compiling() else self._stack
-        if stack is None or not stack.consists_of(weights, shape):
+        weights, stack = self._flat_weights(), None if torch.compiler.is_compiling() else self._stack
+        if stack is None or not stack.consists_of(weights):
+            dropout = self.dropout if self.training else 0.0
+            convention = self.polarity, self.reset, self.backend, self.precision, self.recompute
+            shape = shape_of(self.bias, self.num_layers, self.bidirectional, dropout, *convention)
             stack = Stack(tuple(weights), shape)
             if not torch.compiler.is_compiling() and all(type(w) is nn.Parameter for w in weights):
                 self._stack = stack  # others are computed anew each time, and may hold a graph
         return stack
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """With another setting, such as `training`, the stack is another one."""
+        super().__setattr__(name, value)
+        if name != "_stack":
+            self.__dict__["_stack"] = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what can be put together again: a copy has its own weights."""
@@ -236,7 +242,9 @@ class GRUCell(nn.Module):
         if hx is not None:
             check_state(hx, (*batch, self.hidden_size))
         if target_dtype(input) is None:
-            check_alike(self.weight_ih, "weight_ih", input=input, **({} if hx is None else {"hx": hx}))
+            check_alike(self.weight_ih, "weight_ih", "input", input)
+            if hx is not None:
+                check_alike(self.weight_ih, "weight_ih", "hx", hx)
         names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if self.bias else ()))
         weights = [getattr(self, name) for name in names]
         _, state = gru(

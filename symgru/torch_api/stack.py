@@ -72,7 +72,7 @@ class Stack:
                 f"expected {positions * size} weights ({shape.layers} layers, {shape.directions} directions, "
                 f"{size} each), but got {len(weights)}"
             )
-        self._weights, self._shape, self._options = weights, shape, shape.options
+        self._weights, self._options = weights, shape.options
         self._groups = [weights[i : i + size] for i in range(0, len(weights), size)]
         self._layers, self._directions, self._dropout = shape.layers, shape.directions, shape.dropout
         self.hidden_size, self.input_size = weights[1].shape[-1], weights[0].shape[-1]
@@ -81,9 +81,9 @@ class Stack:
             self.input_size, self.hidden_size, shape.layers, shape.directions, shape.bias
         )
 
-    def consists_of(self, weights: Sequence[Tensor], shape: Shape) -> bool:
+    def consists_of(self, weights: Sequence[Tensor]) -> bool:
         """Whether it has been made of these very objects, and they still have the sizes that it knows."""
-        if self._shape is not shape or not all(map(is_, self._weights, weights)):
+        if not all(map(is_, self._weights, weights)):
             return False
         return (self.input_size, self.hidden_size) == (weights[0].shape[-1], weights[1].shape[-1])
 
@@ -145,10 +145,9 @@ class Stack:
         groups: Sequence[tuple[Tensor, ...]],
     ) -> tuple[Tensor, Tensor]:
         first = groups[0][0]
+        check_alike(first, "weight_ih_l0", "input", x)
         if hx is not None:
-            check_alike(first, "weight_ih_l0", input=x, hx=hx)
-        elif x.dtype is not first.dtype or x.device != first.device:
-            check_alike(first, "weight_ih_l0", input=x)
+            check_alike(first, "weight_ih_l0", "hx", hx)
         if steps is not None or hx is None:
             assert steps is not None
             return self._run_on_cpu(x, hx, steps, groups)

@@ -227,3 +227,15 @@ def test_dropout_acts_between_layers_while_training():
     ours = module(x)[0]
     torch.manual_seed(3)
     assert (ours - peer(x)[0]).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("setting", [{"polarity": "update"}, {"reset": "before"}, {"backend": "torch"}])
+def test_a_setting_may_be_changed_between_calls(setting):
+    torch.manual_seed(0)
+    module, x = symgru.GRU(3, 8), torch.randn(4, 2, 3)
+    module(x)
+    for name, value in setting.items():
+        setattr(module, name, value)
+    other = symgru.GRU(3, 8, **setting)
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(module(x)[0], other(x)[0])
