@@ -30,7 +30,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from ..names import PRECISIONS
-from .launch import LARGEST, Settings, Target, amd_family, settings, unsupported
+from .launch import LARGEST, Settings, Target, amd_family, family_of, settings, unsupported
 from .loops import Loop, loop_of
 
 #: Bytes of shared memory that one program may have, from the vendors' tables. `triton.compile` does not look.
@@ -81,7 +81,7 @@ class Kernel:
     @property
     def family(self) -> str:
         """cuda, cdna or rdna."""
-        return _family(self.target)
+        return family_of(self.target)
 
     @property
     def settings(self) -> Settings:
@@ -143,10 +143,6 @@ def compile_kernel(kernel: Kernel, launch: Settings | None = None) -> Report:
         spilled,
         instructions,
     )
-
-
-def _family(target: str) -> str:
-    return "cuda" if target.startswith("sm_") else amd_family(target)
 
 
 def _target(name: str) -> GPUTarget:
@@ -310,7 +306,7 @@ def _chosen(chosen: argparse.Namespace) -> Iterator[Kernel]:
 
 def largest_hidden_size(target: str, storage: str) -> int:
     """The largest hidden size that the launch table serves on a target."""
-    family = _family(target)
+    family = family_of(target)
     device = Target(family, SHARED_MEMORY_LIMITS[target])
     size = LARGEST[family][DTYPES[storage][0]]
     while unsupported(DTYPES[storage][0], size, device) is not None:

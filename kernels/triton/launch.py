@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import torch
 from triton import knobs, next_power_of_2
+from triton.runtime import driver
 
 from ..tensor_ops import compute_dtype
 
@@ -63,14 +64,29 @@ class Settings:
     enable_fp_fusion: bool = False
 
 
+def simulated() -> Target | None:
+    """The GPU that stands in for one, with tensors on the CPU, or None.
+
+    The hook for simulators such as `symgru.kernels.simulator`: Triton's active driver may have an attribute
+    `simulated`, which is None, or has a `name` (sm_90, gfx942) and `shared_memory`, the bytes of a program.
+    """
+    gpu = getattr(driver._active, "simulated", None)  # `driver.active` would look for a GPU
+    return None if gpu is None else Target(family_of(gpu.name), gpu.shared_memory)
+
+
 def target_of(device: torch.device) -> Target:
-    """The target that a tensor's device is; a CPU is the interpreter."""
+    """The target that a tensor's device is; a CPU is the GPU that it simulates, or else the interpreter."""
     if device.type == "cpu":
-        return INTERPRETER
+        return simulated() or INTERPRETER
     properties = torch.cuda.get_device_properties(device)
     if torch.version.hip is None:
         return Target("cuda", properties.shared_memory_per_block_optin)
     return Target(amd_family(properties.gcnArchName), properties.shared_memory_per_block)
+
+
+def family_of(name: str) -> str:
+    """cuda, cdna or rdna, of a target's name such as sm_90 or gfx942."""
+    return "cuda" if name.startswith("sm_") else amd_family(name)
 
 
 def amd_family(architecture: str) -> str:
@@ -108,7 +124,10 @@ def obstacle(
     precision: str = "ieee",
 ) -> str | None:
     """Why no Triton loop can serve a call on a device, or None; the same for every reset placement."""
-    if device.type == "cpu" and not knobs.runtime.interpret:
+    if simulated() is not None:
+        if device.type != "cpu":
+            return f"a simulated GPU takes tensors on the CPU, not on {device.type}"
+    elif device.type == "cpu" and not knobs.runtime.interpret:
         return "a CPU takes Triton's interpreter: TRITON_INTERPRET=1, before triton is imported"
     if device.type != "cpu" and knobs.runtime.interpret:
         return "TRITON_INTERPRET=1 runs Triton on the CPU"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -85,7 +86,7 @@ def _cpu_obstacle(request: Request) -> str | None:
 
 
 def _triton_obstacle(request: Request) -> str | None:
-    if request.device.type != "cuda":
+    if request.device.type != "cuda" and not _simulates_gpu(request.device):
         return f"it runs on GPU tensors, not on {request.device.type}"
     return _missing_gpu(request) or _loop_obstacle(request)
 
@@ -93,7 +94,18 @@ def _triton_obstacle(request: Request) -> str | None:
 def _interpreter_obstacle(request: Request) -> str | None:
     if request.device.type != "cpu":
         return f"it runs on CPU tensors, not on {request.device.type}"
+    if _simulates_gpu(request.device):
+        return "a simulated GPU runs compiled loops, not interpreted ones"
     return _loop_obstacle(request)
+
+
+def _simulates_gpu(device: torch.device) -> bool:
+    """Whether tensors on the CPU are in the memory of a simulated GPU (`symgru.kernels.simulator`)."""
+    if device.type != "cpu" or "triton" not in sys.modules:
+        return False
+    from symgru.kernels.triton import launch
+
+    return launch.simulated() is not None
 
 
 def _loop_obstacle(request: Request) -> str | None:
@@ -110,7 +122,7 @@ def _loop_obstacle(request: Request) -> str | None:
 
 
 BACKENDS = (
-    Backend("triton", "fused time loops on a GPU", _triton_obstacle),
+    Backend("triton", "fused time loops on a GPU, or a simulated one", _triton_obstacle),
     Backend("cpu", "fused time loops in C++", _cpu_obstacle),
     Backend("torch", "emitted tensor operations, on any device", _torch_obstacle),
     Backend("interpreter", "the Triton loops run by Triton's interpreter, for tests", _interpreter_obstacle),
@@ -129,7 +141,7 @@ def choose(request: Request, automatic: tuple[str, ...] = _AUTOMATIC) -> str:
     known = {backend.name: backend for backend in BACKENDS}
     asked = request.options.backend
     if asked == "auto":
-        able = [name for name in automatic if known[name].obstacle(request) is None]
+        able = _able(request, automatic)
         if not able:
             raise BackendError(f"no backend can serve the call: {known['torch'].obstacle(request)}")
         return able[0]
@@ -141,6 +153,16 @@ def choose(request: Request, automatic: tuple[str, ...] = _AUTOMATIC) -> str:
         advice = f"backend {able[0]!r} can" if able else "no other backend can either"
         raise BackendError(f"backend {asked!r} cannot serve this call: {obstacle}; {advice}")
     return asked
+
+
+def _able(request: Request, names: tuple[str, ...]) -> list[str]:
+    """Those that can serve a request that asks for none; what a GPU simulates is for those who ask for it."""
+    on_cpu = request.device.type == "cpu"
+    return [
+        b.name
+        for b in BACKENDS
+        if b.name in names and not (on_cpu and b.name == "triton") and b.obstacle(request) is None
+    ]
 
 
 def resolve(
@@ -200,7 +222,7 @@ def backends(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     request = Request(torch.device(device), dtype, hidden_size, Options())
     obstacles = {backend.name: backend.obstacle(request) for backend in BACKENDS}
-    chosen = next((name for name in _AUTOMATIC if obstacles[name] is None), None)
+    chosen = next(iter(_able(request, _AUTOMATIC)), None)
     lines = []
     for backend in BACKENDS:
         taken, obstacle = backend.name == chosen, obstacles[backend.name]
