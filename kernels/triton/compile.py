@@ -30,7 +30,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from ..names import PRECISIONS
-from .launch import LARGEST, Settings, Target, amd_family, family_of, settings, unsupported
+from .launch import LARGEST, Settings, amd_family, settings, target_named, unsupported
 from .loops import Loop, loop_of
 
 #: Bytes of shared memory that one program may have, from the vendors' tables. `triton.compile` does not look.
@@ -81,7 +81,7 @@ class Kernel:
     @property
     def family(self) -> str:
         """cuda, cdna or rdna."""
-        return family_of(self.target)
+        return target_named(self.target, 0).family
 
     @property
     def settings(self) -> Settings:
@@ -306,9 +306,8 @@ def _chosen(chosen: argparse.Namespace) -> Iterator[Kernel]:
 
 def largest_hidden_size(target: str, storage: str) -> int:
     """The largest hidden size that the launch table serves on a target."""
-    family = family_of(target)
-    device = Target(family, SHARED_MEMORY_LIMITS[target])
-    size = LARGEST[family][DTYPES[storage][0]]
+    device = target_named(target, SHARED_MEMORY_LIMITS[target])
+    size = LARGEST[device.family][DTYPES[storage][0]]
     while unsupported(DTYPES[storage][0], size, device) is not None:
         size //= 2
     return size

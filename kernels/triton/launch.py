@@ -23,6 +23,7 @@ import torch
 from triton import knobs, next_power_of_2
 from triton.runtime import driver
 
+from ..names import PRECISIONS
 from ..tensor_ops import compute_dtype
 
 BATCH_TILE = 16
@@ -44,10 +45,12 @@ class Target:
     Attributes:
         family: cuda, cdna, rdna, or interpreter, which has no limits.
         shared_memory: Bytes that one program may have.
+        precisions: Of float32 products, those that Triton has there.
     """
 
     family: str
     shared_memory: int
+    precisions: tuple[str, ...] = PRECISIONS
 
 
 INTERPRETER = Target("interpreter", 0)
@@ -71,7 +74,7 @@ def simulated() -> Target | None:
     `simulated`, which is None, or has a `name` (sm_90, gfx942) and `shared_memory`, the bytes of a program.
     """
     gpu = getattr(driver._active, "simulated", None)  # `driver.active` would look for a GPU
-    return None if gpu is None else Target(family_of(gpu.name), gpu.shared_memory)
+    return None if gpu is None else target_named(gpu.name, gpu.shared_memory)
 
 
 def target_of(device: torch.device) -> Target:
@@ -81,12 +84,16 @@ def target_of(device: torch.device) -> Target:
     properties = torch.cuda.get_device_properties(device)
     if torch.version.hip is None:
         return Target("cuda", properties.shared_memory_per_block_optin)
-    return Target(amd_family(properties.gcnArchName), properties.shared_memory_per_block)
+    architecture = properties.gcnArchName.partition(":")[0]  # gfx942:sramecc+:xnack-
+    return target_named(architecture, properties.shared_memory_per_block)
 
 
-def family_of(name: str) -> str:
-    """cuda, cdna or rdna, of a target's name such as sm_90 or gfx942."""
-    return "cuda" if name.startswith("sm_") else amd_family(name)
+def target_named(name: str, shared_memory: int) -> Target:
+    """The target of a name such as sm_90 or gfx942, with so many bytes of shared memory for a program."""
+    if name.startswith("sm_"):
+        return Target("cuda", shared_memory)
+    precisions = ("ieee", "tf32") if name == "gfx942" else ("ieee",)  # as in Triton's backend for AMD
+    return Target(amd_family(name), shared_memory, precisions)
 
 
 def amd_family(architecture: str) -> str:
@@ -156,6 +163,11 @@ def unsupported(
         return (
             f"the resident Triton loop keeps all recurrent weights in one program, which in {storage} on "
             f"{target.family} goes to hidden size {largest}; this one is {hidden_size}"
+        )
+    if storage is torch.float32 and precision not in target.precisions:
+        return (
+            f"Triton has float32 products in {' and '.join(target.precisions)} precision there, "
+            f"not in {precision}"
         )
     needed = shared_memory(storage, hidden_size, precision)
     if target.family == "cuda" and needed > target.shared_memory:

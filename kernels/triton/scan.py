@@ -55,7 +55,8 @@ def scan(pass_: Pass, stages: ModuleType, values: dict[str, Tensor], precision: 
     if min(sizes) == 0:
         final.copy_(initial)
     else:
-        arguments: dict[str, Any] = {"T": T, "B": B, "PRECISION": precision}
+        of_products = precision if weight.dtype is torch.float32 else "ieee"  # it is theirs alone
+        arguments: dict[str, Any] = {"T": T, "B": B, "PRECISION": of_products}
         arguments |= {argument: stored[name] for argument, name in loop.stored.items()}
         arguments |= {a: tuple(_whole(values[n], sizes) for n in names) for a, names in loop.tuples.items()}
         arguments |= {"weight": weight.contiguous(), "initial": initial.contiguous(), "last": final}

@@ -7,8 +7,9 @@ on integers). Not run on a GPU so far.
 
 import pytest
 import torch
-from torch.utils import deterministic
 from triton import knobs
+
+from symgru.testing import resident
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +24,5 @@ def device() -> torch.device:
 
 @pytest.fixture(scope="module", autouse=True)
 def nan_in_fresh_memory():
-    """Memory that nobody wrote holds NaN, so what a kernel forgets to write is found."""
-    before = torch.are_deterministic_algorithms_enabled(), deterministic.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True)
-    deterministic.fill_uninitialized_memory = True
-    yield
-    torch.use_deterministic_algorithms(before[0])
-    deterministic.fill_uninitialized_memory = before[1]
+    with resident.nan_in_fresh_memory():
+        yield

@@ -16,9 +16,9 @@ def test_there_are_files():
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_passes(file):
+def test_passes(file, pytestconfig):
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", str(file)],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", pytestconfig.option.markexpr, str(file)],
         env={**os.environ, "TRITON_INTERPRET": "0"},
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from symgru.kernels.scan import last
-from symgru.kernels.triton.launch import LARGEST, Target, shared_memory, unsupported
+from symgru.kernels.triton.launch import LARGEST, Target, shared_memory, target_named, unsupported
 from symgru.kernels.triton.scan import scan
 
 from symgru.testing.resident import (
@@ -181,6 +181,13 @@ def test_says_why_it_cannot_serve() -> None:
     assert unsupported(torch.float32, 64, small) is None
     assert "bytes of shared memory" in unsupported(torch.float32, 64, small, "tf32x3")
     assert "not torch.int8" in unsupported(torch.int8, 8, a100)
+    assert "products in ieee precision there, not in tf32" in unsupported(
+        torch.float32, 16, target_named("gfx90a", 65536), "tf32"
+    )
+    mi300 = target_named("gfx942", 65536)
+    assert unsupported(torch.float32, 16, mi300, "tf32") is None
+    assert unsupported(torch.float16, 16, mi300, "tf32x3") is None  # which has no say there
+    assert "ieee and tf32 precision there, not in tf32x3" in unsupported(torch.float32, 16, mi300, "tf32x3")
     for family, table in LARGEST.items():
         for storage, size in table.items():
             assert unsupported(storage, size, Target(family, 2**20)) is None

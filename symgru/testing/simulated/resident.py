@@ -1,0 +1,122 @@
+"""The resident Triton loops of symgru on simulated GPUs: every launch setting, any case, any schedule.
+
+A `Run` is a case of `symgru.testing.resident` on one target under one schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import cycle, product
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from symgru.kernels import simulator
+from symgru.kernels.names import PRECISIONS
+from symgru.kernels.triton.launch import LARGEST, SMALLEST_TILE, target_named, unsupported
+from symgru.testing import resident
+from symgru.testing.resident import CELLS, PASSES, Case
+
+CPU = torch.device("cpu")
+#: sm_100 is among them, since a tile of 16 rows never becomes tcgen05.
+TARGETS = tuple(name for name in simulator.TARGETS if name != "gfx950")
+SCHEDULES = ("fifo", "random", "pct")
+#: Kernel arguments that only receive results.
+RESULTS = ("states", "cotangents", "reset_state_cotangents", "last")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What `kernels/triton/launch.py` chooses settings by, beside the target."""
+
+    target: str
+    storage: torch.dtype
+    precision: str
+    padded: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A case on a simulated GPU."""
+
+    target: str
+    case: Case
+    schedule: str = "fifo"
+    seed: int = 0
+
+    def check(self, **options: Any) -> simulator.Device:
+        """Run it and compare the results; returns the device, whose launches hold the counters.
+
+        Args:
+            options: Further ones of `simulator.device`.
+        Raises:
+            AssertionError: a result is wrong.
+            simulator.SimulatorError: what the simulator found.
+        """
+        chosen = {"schedule": self.schedule, "seed": self.seed, "uninitialised": RESULTS} | options
+        with simulator.device(self.target, **chosen) as device:
+            resident.assert_agrees(self.case, CPU)
+        if len(device.launches) != 1:
+            raise AssertionError(f"{self}: expected one launch, got {len(device.launches)}")
+        return device
+
+
+def served(target: str, storage: torch.dtype, precision: str, hidden_size: int) -> bool:
+    """Whether the loops serve such a call on a target."""
+    gpu = target_named(target, simulator.TARGETS[target].shared_memory)
+    return unsupported(storage, hidden_size, gpu, precision) is None
+
+
+def settings(targets: tuple[str, ...] = TARGETS) -> Iterator[Setting]:
+    """All that differ in a launch setting, or in what is compiled; only float32 products have a precision."""
+    for target, storage in product(targets, LARGEST["cuda"]):
+        for precision in PRECISIONS if storage is torch.float32 else PRECISIONS[:1]:
+            size = SMALLEST_TILE
+            while served(target, storage, precision, size):
+                yield Setting(target, storage, precision, size)
+                size *= 2
+
+
+def every_setting(targets: tuple[str, ...] = TARGETS) -> Iterator[Run]:
+    """A run for each setting and pass, cells and schedules in turn; three rows over a tile, a unit short."""
+    cells, schedules = cycle(CELLS), cycle(SCHEDULES)
+    for seed, (setting, pass_) in enumerate(product(settings(targets), PASSES)):
+        yield _run(setting, next(cells), pass_, next(schedules), seed)
+
+
+def spread(targets: tuple[str, ...]) -> Iterator[Run]:
+    """A run for each cell; targets, passes, storage dtypes and schedules in turn, at the smallest tile."""
+    small = {target: [s for s in settings((target,)) if s.padded == SMALLEST_TILE] for target in targets}
+    for seed, (cell, target) in enumerate(zip(CELLS, cycle(targets), strict=False)):
+        round_ = seed // len(targets)
+        setting = small[target][(2 * seed + round_) % len(small[target])]
+        yield _run(setting, cell, PASSES[(seed + round_) % 3], SCHEDULES[(seed // 2) % 3], seed)
+
+
+def _run(setting: Setting, cell: str, pass_: str, schedule: str, seed: int) -> Run:
+    case = Case(
+        cell,
+        pass_,
+        G=2,
+        T=3,
+        B=19,
+        H=setting.padded - 1,
+        storage=setting.storage,
+        precision=setting.precision,
+    )
+    return Run(setting.target, case, schedule, seed)
+
+
+@st.composite
+def runs(draw: st.DrawFn, targets: tuple[str, ...] = TARGETS) -> Run:
+    """Any case that a target serves, under any schedule; a failing one prints what repeats it."""
+    target = draw(st.sampled_from(targets))
+    storage = draw(st.sampled_from(tuple(LARGEST["cuda"])))
+    precision = draw(st.sampled_from(PRECISIONS if storage is torch.float32 else PRECISIONS[:1]))
+    if not served(target, storage, precision, 1):
+        precision = PRECISIONS[0]
+    sizes = tuple(h for h in resident.HIDDEN_SIZES if served(target, storage, precision, h))
+    case = draw(resident.cases((storage,), sizes, (precision,)))
+    return Run(target, case, draw(st.sampled_from(SCHEDULES)), draw(st.integers(0, 2**32)))
