@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 
 from . import amd, nvidia, ptx
 from .emit import READS, SHARED, STORE, WRITES, access, atomic
@@ -34,6 +35,7 @@ from .host import (
     plain,
     to_bfloat,
 )
+from .registers import Registers
 from .shared import SharedAddresses
 from .text import (
     Operand,
@@ -103,6 +105,7 @@ class _Translation:
     helpers: dict[tuple[object, ...], str] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     shared: SharedAddresses = field(default_factory=SharedAddresses)
+    registers: Registers = field(default_factory=lambda: Registers(()))
     private: set[str] = field(default_factory=set)
     start: int = 0
 
@@ -110,7 +113,10 @@ class _Translation:
         self.sites = Sites.of(self.llir)
         self.defined = set(re.findall(rf"^define [^@]*@({NAME})\(", self.llir, re.MULTILINE))
         try:
-            for line in self.llir.splitlines():
+            lines = self.llir.splitlines()
+            for i, line in enumerate(lines):
+                if line.startswith("define"):
+                    self.registers = Registers(takewhile(lambda text: text != "}", lines[i + 1 :]))
                 self._line(line)
         except UnknownInstruction as error:
             message = f"kernel {self.kernel}: the simulator does not know the instruction {error}"
@@ -140,6 +146,7 @@ class _Translation:
             self._end()
         elif re.match(rf"{NAME}:", line):
             self.lines.append(line)
+            self.registers.label()
         else:
             self._instruction(line)
 
@@ -191,6 +198,13 @@ class _Translation:
             result, text = re.match(r"(%\S+) = (.*)", line).groups()  # type: ignore[union-attr]  # it matched above
         self._result = f"{result} = " if result else ""
         self._location = location[1] if location else None
+        if self.registers:
+            self.lines += [f"  {call}" for call in self.registers.before(line, self._site)]
+        self._translate(result, text)
+        if self.registers:
+            self.lines += [f"  {call}" for call in self.registers.after(line, self._site)]
+
+    def _translate(self, result: str, text: str) -> None:
         opcode = re.sub(r"^(?:tail|musttail|notail) ", "", text).split()[0]
         if opcode == "alloca" or (opcode in _POINTERS and self.private & set(re.findall(r"%[\w.]+", text))):
             self.private.add(result)

@@ -124,9 +124,22 @@ def _sleep(f: Function, match: re.Match[str]) -> list[str]:
     return []
 
 
-@_rule(r"fence\.proxy\.async(\..*)?|wgmma\.(fence|commit_group|wait_group)\.sync\.aligned")
-def _done_at_once(f: Function, match: re.Match[str]) -> list[str]:
-    """The simulator has one proxy, and does a wgmma when it is issued."""
+@_rule(r"fence\.proxy\.async(\..*)?")
+def _proxy_fence(f: Function, match: re.Match[str]) -> list[str]:
+    f.do("call void @sim_proxy_fence(i32 %site)")
+    return []
+
+
+@_rule(r"wgmma\.(fence|commit_group)\.sync\.aligned")
+def _products(f: Function, match: re.Match[str]) -> list[str]:
+    f.do(f"call void @sim_product_{match[1].removesuffix('_group')}()")
+    return []
+
+
+@_rule(r"wgmma\.wait_group\.sync\.aligned")
+def _wait_for_products(f: Function, match: re.Match[str]) -> list[str]:
+    pending = f.value(f"trunc i64 {_a(f, 0)} to i32")
+    f.do(f"call void @sim_product_wait(i32 {pending}, i32 %site)")
     return []
 
 

@@ -58,14 +58,13 @@ def _write_all(body: Registers, names: Sequence[str], memory: str, unit: str) ->
 
 
 def _group_product(body: Registers, i: Instruction) -> None:
-    """`wgmma`: the product at once; its fence, group and wait do nothing more.
+    """`wgmma`: the product at once. Until its group is waited for, memory and registers belong to it.
 
     Its operands are d, a, b, scale-d[, imm-scale-a, imm-scale-b[[, imm-trans-a], imm-trans-b]]: integers have
     no scales, only 16-bit types are transposed, and registers never are.
     """
     if not i.has("mma_async"):
-        if not i.has("fence", "commit_group", "wait_group"):
-            raise UnknownInstruction(i.text)
+        _group(body, i)
         return
     if i.has("sp"):
         raise UnknownInstruction(i.text)
@@ -90,6 +89,19 @@ def _group_product(body: Registers, i: Instruction) -> None:
         f"{', '.join(numbers)}, i32 %site)"
     )
     _write_all(body, names, memory, "b32")
+
+
+def _group(body: Registers, i: Instruction) -> None:
+    """What fences, ends and waits for groups of products."""
+    if i.has("fence"):
+        body.function.do("call void @sim_product_fence()")
+    elif i.has("commit_group"):
+        body.function.do("call void @sim_product_commit()")
+    elif i.has("wait_group"):
+        pending = body.read(i.operands[0], "u32")
+        body.function.do(f"call void @sim_product_wait(i32 {pending}, i32 %site)")
+    else:
+        raise UnknownInstruction(i.text)
 
 
 def _fragments(body: Registers, i: Instruction) -> None:

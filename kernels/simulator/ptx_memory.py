@@ -138,10 +138,12 @@ def _barrier(body: Registers, i: Instruction) -> None:
 
 
 def _fence(body: Registers, i: Instruction) -> None:
-    """`fence.proxy.async` orders proxies that the simulator does not tell apart; others do more."""
+    """A fence of threads, or between their accesses and those of asynchronous instructions."""
     if i.has("proxy"):
         if not i.has("async", "alias") and not any(part.startswith("async::") for part in i.parts):
             raise UnknownInstruction(i.text)
+        if not i.has("alias"):  # addresses that are the same here
+            body.function.do("call void @sim_proxy_fence(i32 %site)")
         return
     if i.base == "membar":
         scope, order = SCOPES[{"gl": "gpu"}.get(i.type, i.type)], ORDERS["sc"]

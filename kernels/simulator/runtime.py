@@ -268,8 +268,9 @@ def _error(
     kind = KINDS[report.problem - 1]
     parties = tuple(_party(party, sites) for party in report.party[: report.parties])
     message = report.text.decode(errors="replace")
-    if kind in {errors.OutOfBounds, errors.Misaligned, errors.Uninitialised, errors.DataRace}:
-        message = f"{WORDS[kind]} {_place(report, buffers, shared)}"
+    if kind in WORDS:
+        place = _place(report, buffers, shared) if report.bytes else "registers"
+        message = f"{WORDS[kind]} {place}{': ' if message else ''}{message}"
     return kind(message, parties, schedule, target)
 
 
@@ -282,7 +283,7 @@ WORDS = {
 
 
 def _party(party: _Party, sites: Callable[[int], str]) -> errors.Party:
-    site = None if party.site in {NOBODY, NOBODY >> 4} else party.site
+    site = None if party.site in {NOBODY, NOBODY >> 5} else party.site
     place = "" if site is None else sites(site)
     return errors.Party(party.program, party.thread, site, place, party.what.decode(errors="replace"))
 

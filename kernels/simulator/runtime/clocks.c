@@ -82,30 +82,32 @@ static void learn(const Foreign* foreign, Foreign** changed, uint32_t program, F
   (*changed)->of[program] = joined;
 }
 
+static Foreign* foreign_keep(Foreign* foreign) {
+  if (foreign) foreign->owners++;
+  return foreign;
+}
+
 static Foreign* foreign_join(const Knowledge* one, const Knowledge* other) {
   Foreign* changed = NULL;
   if (other->foreign && other->foreign != one->foreign)
     for (uint32_t i = 0; i < programs; i++)
       if (i != one->program && other->foreign->of[i]) learn(one->foreign, &changed, i, other->foreign->of[i]);
   if (other->program != one->program) learn(one->foreign, &changed, other->program, other->own);
-  if (changed) return changed;
-  if (one->foreign) one->foreign->owners++;
-  return one->foreign;
+  return changed ? changed : foreign_keep(one->foreign);
 }
 
 // ---- all
-static Knowledge* knowledge_new(uint32_t program, Frontier* own, Foreign* foreign) {
+static Knowledge* knowledge_new(uint32_t program, Frontier* own, Foreign* foreign, Frontier* proxied) {
   Knowledge* made = room(sizeof *made);
-  *made = (Knowledge){1, program, own, foreign};
+  *made = (Knowledge){1, program, own, foreign, proxied};
   return made;
 }
 
 static Knowledge* with_own(const Knowledge* knowledge, Frontier* own) {
-  if (knowledge->foreign) knowledge->foreign->owners++;
-  return knowledge_new(knowledge->program, own, knowledge->foreign);
+  return knowledge_new(knowledge->program, own, foreign_keep(knowledge->foreign), frontier_keep(knowledge->proxied));
 }
 
-Knowledge* knowledge_nothing(uint32_t program) { return knowledge_new(program, frontier_new(NULL), NULL); }
+Knowledge* knowledge_nothing(uint32_t program) { return knowledge_new(program, frontier_new(NULL), NULL, NULL); }
 
 Knowledge* knowledge_keep(Knowledge* knowledge) {
   if (knowledge) knowledge->owners++;
@@ -116,6 +118,7 @@ void knowledge_drop(Knowledge* knowledge) {
   if (!knowledge || --knowledge->owners) return;
   frontier_drop(knowledge->own);
   foreign_drop(knowledge->foreign);
+  frontier_drop(knowledge->proxied);
   free(knowledge);
 }
 
@@ -129,25 +132,30 @@ Knowledge* knowledge_with_all(const Knowledge* knowledge, const uint32_t* clocks
   return with_own(knowledge, frontier_max(knowledge->own, clocks));
 }
 
-static Knowledge* replace(Knowledge* one, Frontier* own, Foreign* foreign) {
-  if (own == one->own && foreign == one->foreign) {
+Knowledge* knowledge_proxied(const Knowledge* knowledge, uint32_t thread, uint32_t clock) {
+  Frontier* proxied = frontier_new(knowledge->own->clock);
+  proxied->clock[thread] = clock;
+  return knowledge_new(knowledge->program, frontier_keep(knowledge->own), foreign_keep(knowledge->foreign), proxied);
+}
+
+static Knowledge* replace(Knowledge* one, const Knowledge* other, Foreign* foreign) {
+  Frontier* own = frontier_join(one->own, (Frontier*)knowledge_of(other, one->program));
+  Frontier* proxied = frontier_join(one->proxied, other->program == one->program ? other->proxied : NULL);
+  if (own == one->own && foreign == one->foreign && proxied == one->proxied) {
     frontier_drop(own);
     foreign_drop(foreign);
+    frontier_drop(proxied);
     return one;
   }
-  Knowledge* made = knowledge_new(one->program, own, foreign);
+  Knowledge* made = knowledge_new(one->program, own, foreign, proxied);
   knowledge_drop(one);
   return made;
 }
 
 Knowledge* knowledge_join(Knowledge* one, const Knowledge* other) {
-  if (one == other) return one;
-  Frontier* own = frontier_join(one->own, (Frontier*)knowledge_of(other, one->program));
-  return replace(one, own, foreign_join(one, other));
+  return one == other ? one : replace(one, other, foreign_join(one, other));
 }
 
 Knowledge* knowledge_join_own(Knowledge* one, const Knowledge* other) {
-  Frontier* own = frontier_join(one->own, (Frontier*)knowledge_of(other, one->program));
-  if (one->foreign) one->foreign->owners++;
-  return replace(one, own, one->foreign);
+  return replace(one, other, foreign_keep(one->foreign));
 }

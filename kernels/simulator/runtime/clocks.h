@@ -19,6 +19,7 @@ typedef struct Knowledge {
   uint32_t owners, program;
   Frontier* own;                 // of `program`
   Foreign* foreign;              // null: nothing is known of any other
+  Frontier* proxied;             // of `program`: what was known at a fence between the proxies; null: nothing
 } Knowledge;
 
 void clocks_begin(uint32_t threads, uint32_t programs);
@@ -28,6 +29,8 @@ Knowledge* knowledge_nothing(uint32_t program);
 Knowledge* knowledge_keep(Knowledge* knowledge);
 Knowledge* knowledge_with(const Knowledge* knowledge, uint32_t thread, uint32_t clock);
 Knowledge* knowledge_with_all(const Knowledge* knowledge, const uint32_t* clocks);
+// After fence.proxy.async by this thread: all that is known so far is known to the asynchronous proxy as well.
+Knowledge* knowledge_proxied(const Knowledge* knowledge, uint32_t thread, uint32_t clock);
 // What either knows, of the view of the first one's program. Takes the caller's reference to the first.
 Knowledge* knowledge_join(Knowledge* one, const Knowledge* other);
 Knowledge* knowledge_join_own(Knowledge* one, const Knowledge* other);  // of that program alone
@@ -36,6 +39,10 @@ void knowledge_drop(Knowledge* knowledge);    // null does nothing
 static inline const Frontier* knowledge_of(const Knowledge* knowledge, uint32_t program) {
   if (program == knowledge->program) return knowledge->own;
   return knowledge->foreign ? knowledge->foreign->of[program] : NULL;
+}
+
+static inline uint32_t knowledge_proxied_clock(const Knowledge* knowledge, uint32_t thread) {
+  return knowledge->proxied ? knowledge->proxied->clock[thread] : 0;
 }
 
 static inline uint32_t knowledge_clock(const Knowledge* knowledge, uint32_t program, uint32_t thread) {

@@ -7,7 +7,6 @@
 #include "races.h"
 #include "schedules.h"
 
-// A read has no `global` and never arrives.
 static void arrive(const Copy* copy) {
   memcpy(copy->shared, copy->global, copy->valid);
   memset(copy->shared + copy->valid, 0, copy->bytes - copy->valid);
@@ -15,7 +14,7 @@ static void arrive(const Copy* copy) {
 
 static void land(Thread* thread, const Copy* copy) {
   if (copy->late) arrive(copy);
-  if (copy->global) memory_written(thread, copy->shared, copy->bytes);
+  memory_written(thread, copy->shared, copy->bytes);
   if (sim_checks(SIM_CHECK_RACES)) races_landed(thread, copy->shared, copy->bytes);
 }
 
@@ -63,22 +62,9 @@ void sim_copy_wait(uint32_t pending, uint32_t site) {
   wait(&sim_current->copies, pending);
 }
 
-void copies_read(Thread* thread, const void* shared, uint32_t bytes, uint32_t site) {
-  races_issued(thread, shared, bytes, 0, site);
-  *one_more(&thread->reads) = (Copy){(char*)shared, NULL, bytes, 0, thread->reads.group, site, 0};
-}
-
-void sim_product_commit(void) { sim_current->reads.group++; }
-
-void sim_product_wait(uint32_t pending, uint32_t site) {
-  (void)site;
-  wait(&sim_current->reads, pending);
-}
-
 void copies_end(Thread* thread) {
   for (uint32_t i = 0; i < thread->copies.count; i++)
     if (thread->copies.list[i].late) arrive(&thread->copies.list[i]);
   free(thread->copies.list);
-  free(thread->reads.list);
-  thread->copies = thread->reads = (Copies){0};
+  thread->copies = (Copies){0};
 }

@@ -18,7 +18,6 @@ typedef struct Copies {
   uint32_t count, room, group;  // group: of the next copy
 } Copies;
 
-void copies_read(struct Thread* thread, const void* shared, uint32_t bytes, uint32_t site);  // goes on till its wait
 void copies_end(struct Thread* thread);  // what has not been waited for lands
 
 #endif

@@ -169,7 +169,7 @@ static void read_operand(double* x, const Operand* o, uint32_t type, int first, 
   for (int i = 0; i < 2 * rows; i++) {
     int row = o->mn_major ? i % (rows / 8) * 8 : i / 2, k = o->mn_major ? i / (rows / 8) : i % 2 * per_chunk;
     const uint8_t* p = chunk(o, first + row, k);
-    sim_access_of_lane((uint32_t)i % 32, p, 16, SIM_SHARED, site);
+    sim_access_of_lane((uint32_t)i % 32, p, 16, SIM_SHARED | SIM_PENDING, site);
     read_elements(elements, p, per_chunk, type);
     for (int e = 0; e < per_chunk; e++)
       if (o->mn_major) x[k * rows + row + e] = elements[e];
@@ -213,7 +213,8 @@ static void wgmma(void** slots, int lanes, void* shared) {
   for (int lane = 0; lane < lanes; lane++) write_d(((Wgmma*)slots[lane])->d, d, lane, 16, n, first->type_d);
 }
 
-// It is executed when it is issued, each warp for its 16 rows; on the GPU it may run until its wait_group.
+// It is executed when it is issued, each warp for its 16 rows. That it may run until its wait_group is seen by the
+// race detector: products.c.
 void sim_wgmma(void* d, const uint32_t* a, uint64_t descriptor_a, uint64_t descriptor_b, uint32_t n, uint32_t type_a,
                uint32_t type_b, uint32_t type_d, uint32_t scale_d, uint32_t negate_a, uint32_t negate_b,
                uint32_t trans_a, uint32_t trans_b, uint32_t site) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "products.h"
 #include "values.h"
 
 enum { HINTS = 1024 };           // sites whose last buffer is remembered
@@ -206,7 +207,7 @@ void sim_access_of_lane(uint32_t lane, const void* p, uint32_t bytes, uint32_t k
   Thread* thread = &sim_current->warp->threads[lane];
   const int pending = kind & SIM_PENDING && sim_checks(SIM_CHECK_RACES);
   check(thread, p, bytes, kind | (pending ? SIM_ASYNCHRONOUS : 0), site, WORDS[kind & 3]);
-  if (pending) copies_read(thread, p, bytes, site);
+  if (pending) products_read(thread, p, bytes, site);
 }
 
 void sim_access(const void* p, uint32_t bytes, uint32_t kind, uint32_t site) {

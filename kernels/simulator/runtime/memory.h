@@ -13,7 +13,8 @@ enum {
   SIM_READS_TOO = 8,             // read, then written
   SIM_NARROW = 16,               // atomic for the threads of the program alone
   SIM_WIDE = 32,                 // atomic for all
-  SIM_ASYNCHRONOUS = 64          // not over before it is waited for: races.c hears of it from copies.c
+  SIM_ASYNCHRONOUS = 64,         // not over before it is waited for: races.c hears of it from copies.c
+  SIM_PROXY = 256                // by the asynchronous proxy: sees plain stores after a fence.proxy.async alone
 };
 
 // All checks of an access; `what` names it in words.

@@ -142,6 +142,16 @@ void orders_warp(Warp* warp) {
   knowledge_drop(joined);
 }
 
+void sim_proxy_fence(uint32_t site) {
+  (void)site;
+  Thread* thread = sim_current;
+  sim_add(SIM_COUNT_fences, 1);
+  if (!thread->known) return;
+  Knowledge* news = knowledge_proxied(thread->known, thread->number, thread->clock++);
+  learn(thread, news);
+  knowledge_drop(news);
+}
+
 // ---- atomics and fences
 static int acquires(uint32_t order) { return order == SIM_ACQUIRE || order >= SIM_ACQUIRE_RELEASE; }
 static int releases(uint32_t order) { return order >= SIM_RELEASE; }

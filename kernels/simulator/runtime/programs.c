@@ -199,6 +199,7 @@ static void run_thread(void) {
   values_settle();
   if (fiber_overflowed(&me->fiber)) refuse_stack(me);
   copies_end(me);
+  products_end(me);
   me->waiting = ENDED;
   me->warp->ended++;
   sim_progress();
@@ -314,7 +315,7 @@ static void end(void) {
   for (uint32_t i = 0; i < sim_state.slots; i++)
     for (uint32_t k = 0; k < sim_state.wanted.threads; k++) {
       free(sim_state.programs[i].threads[k].copies.list);
-      free(sim_state.programs[i].threads[k].reads.list);
+      free(sim_state.programs[i].threads[k].products.list);
     }
   memory_end();
   orders_end();

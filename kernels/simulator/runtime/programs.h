@@ -4,6 +4,7 @@
 
 #include "copies.h"
 #include "fibers.h"
+#include "products.h"
 #include "sim.h"
 
 enum { SIM_BARRIERS = 16, SIM_MOST_LANES = 64, SIM_MOST_THREADS = 1024 };
@@ -26,7 +27,8 @@ typedef struct Thread {
   uint32_t released_clock, released_scope;  // of the fence
   const void* polled;           // address of the last atomic
   uint32_t polled_site;
-  Copies copies, reads;
+  Copies copies;
+  Products products;
 } Thread;
 
 typedef struct Warp {

@@ -13,7 +13,7 @@ static inline uint32_t thread_of(const Mark* mark) { return mark->who & (SIM_MOS
 static inline Mark mark_of(const RaceAccess* access) {
   const uint32_t kind = access->kind;
   return (Mark){who(access->thread), access->thread->clock, access->site, (kind & SIM_NARROW) != 0,
-                (kind & SIM_WIDE) != 0, (kind & SIM_ASYNCHRONOUS) != 0, (kind & SIM_STORE) != 0};
+                (kind & SIM_WIDE) != 0, (kind & SIM_ASYNCHRONOUS) != 0, (kind & SIM_STORE) != 0, (kind & SIM_PROXY) != 0};
 }
 
 static inline int same_warp(const Mark* one, const Mark* other) {
@@ -31,6 +31,12 @@ static inline int before(const RaceAccess* access, const Mark* mark) {
   return mark->clock <= knowledge_clock(thread->known, program_of(mark), thread_of(mark));
 }
 
+// Does what a thread stored reach the asynchronous proxy? It happened before: that is for `before`.
+static inline int through_proxy(const RaceAccess* access, const Mark* mark) {
+  if (!mark->clock || mark->proxy || program_of(mark) != access->thread->program->number) return 1;
+  return mark->clock <= knowledge_proxied_clock(access->thread->known, thread_of(mark));
+}
+
 static inline int both_atomic(const Mark* earlier, const Mark* later) {
   if (earlier->wide && later->wide) return 1;
   return (earlier->wide || earlier->narrow) && (later->wide || later->narrow) &&
@@ -43,14 +49,19 @@ static const char* words(const Mark* mark) {
   return mark->store ? "store" : "load";
 }
 
-void races_report(const RaceAccess* access, const Mark* earlier, int later_is_store) {
+__attribute__((noreturn)) static void report(const RaceAccess* access, const Mark* earlier, int later_is_store,
+                                             const char* text) {
   Mark later = mark_of(access);
   later.store = later_is_store != 0;
   memory_describe(access->thread, access->address, access->bytes, access->kind);
   sim_party(access->thread, access->site, access->kind, words(&later));
   sim_party_is(program_of(earlier), thread_of(earlier), earlier->site,
                (access->kind & SIM_SHARED) | (earlier->store ? SIM_STORE : 0), words(earlier));
-  sim_fail(SIM_DATA_RACE, "%s", "");
+  sim_fail(SIM_DATA_RACE, "%s", text);
+}
+
+void races_report(const RaceAccess* access, const Mark* earlier, int later_is_store) {
+  report(access, earlier, later_is_store, "");
 }
 
 __attribute__((noinline)) static void conflict(const RaceAccess* access, const Mark* earlier, const Mark* later) {
@@ -78,6 +89,8 @@ static inline void remember_read(const RaceAccess* access, Cell* cell, const Mar
 
 static inline void touch(const RaceAccess* access, Cell* cell, const Mark* mark) {
   if (!before(access, &cell->write)) conflict(access, &cell->write, mark);
+  if (mark->proxy && !through_proxy(access, &cell->write))
+    report(access, &cell->write, mark->store, "no fence.proxy.async between");
   if (!mark->store) {
     remember_read(access, cell, mark);
     return;

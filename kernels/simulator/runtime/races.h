@@ -7,6 +7,8 @@
 // ordered after both that are remembered, and not after a third.
 //
 // An asynchronous copy is a write that nobody knows, its own thread included, until it is waited for.
+// The asynchronous proxy (wgmma's reads) sees what threads stored only if a fence.proxy.async lies between the store
+// and the access, in either thread.
 // Lanes of a warp run in lockstep in what Triton emits: conflicts among them are counted, and reported if wanted.
 // Two plain stores of the same value are counted and no race: Triton lets several threads store one element.
 #ifndef SIM_RACES_H
@@ -16,7 +18,7 @@
 
 typedef struct Mark {
   uint32_t who, clock;           // program and thread; clock 0: nobody
-  uint32_t site : 28, narrow : 1, wide : 1, asynchronous : 1, store : 1;
+  uint32_t site : 27, narrow : 1, wide : 1, asynchronous : 1, store : 1, proxy : 1;
 } Mark;
 
 typedef struct Cell {

@@ -41,9 +41,18 @@ SIM_API void sim_copy(void* shared, const void* global, uint32_t bytes, uint32_t
 SIM_API void sim_copy_commit(void);             // closes a group
 SIM_API void sim_copy_wait(uint32_t pending, uint32_t site);  // all groups but the newest `pending`
 #define SIM_COPY_ALL 0xffffffffu                // for `pending`: also what no group has
-// The same for the reads of asynchronous matrix products (wgmma.commit_group, wgmma.wait_group).
+
+// ---- asynchronous matrix products (wgmma): groups as of copies, and the fences before them
+SIM_API void sim_proxy_fence(uint32_t site);    // fence.proxy.async
+SIM_API void sim_product_fence(void);           // wgmma.fence
 SIM_API void sim_product_commit(void);
 SIM_API void sim_product_wait(uint32_t pending, uint32_t site);
+// Registers are values in LLVM IR. Beside each that belongs to a product the translation keeps a number that says
+// when it was written: by a product, or between which of them.
+SIM_API uint32_t sim_product_issued(uint32_t site);  // after a product: the number of what it writes
+SIM_API uint32_t sim_product_now(void);              // the number of what another instruction writes here
+SIM_API void sim_product_takes(uint32_t when, uint32_t accumulates, uint32_t site);  // before a product: its operands
+SIM_API void sim_product_read(uint32_t when, uint32_t site);  // before another instruction that reads them
 
 // ---- rendezvous. All may switch.
 SIM_API void sim_barrier(uint32_t id, uint32_t threads, uint32_t site);         // bar.sync; 0 threads: all

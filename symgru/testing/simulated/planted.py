@@ -145,6 +145,16 @@ def weakest_wait(llir: str) -> str:
     return _changed(new, count)
 
 
+def without(instruction: str) -> Callable[[str], str]:
+    """The edit that leaves out the first call of an intrinsic."""
+
+    def rewrite(llir: str) -> str:
+        pattern = rf"^ .*call void @llvm\.nvvm\.{re.escape(instruction)}.*\n"
+        return _changed(*re.subn(pattern, "", llir, count=1, flags=re.MULTILINE))
+
+    return rewrite
+
+
 def barriers_of_warps(llir: str) -> str:
     """The first barrier has another number in every warp."""
     first = re.search(r"^.*@llvm\.nvvm\.barrier\.cta\.sync\.aligned\.all\(i32 0\).*$", llir, re.MULTILINE)
@@ -190,6 +200,12 @@ def _changed(text: str, count: int) -> str:
 _REDUCE = _case("reduce", torch.float32, (20, 60, 0))
 _MATMUL = _case("matmul", torch.float16, (64, 64, 256, 64, 64, 32), stages=3)
 
+
+def _product(rewrite: Callable[[str], str]) -> Planted:
+    """An error in the use of wgmma, in a pipelined loop with one group in flight."""
+    return Planted(_MATMUL, (simulator.DataRace,), ("sm_90",), wrong={"rewrite": rewrite})
+
+
 #: Every kind of error, by what it is.
 PLANTED: Mapping[str, Planted] = {
     "store out of bounds": Planted(_copied(kernels.unmasked_store), (simulator.OutOfBounds,)),
@@ -213,6 +229,11 @@ PLANTED: Mapping[str, Planted] = {
     "wait for copies weakened": Planted(
         _MATMUL, (simulator.DataRace, simulator.Uninitialised), ("sm_80",), wrong={"rewrite": weakest_wait}
     ),
+    "product without a fence of its registers": _product(without("wgmma.fence")),
+    "product in no group": _product(without("wgmma.commit_group")),
+    "product that reads what is overwritten": _product(mutant("wait", 1)),
+    "product whose registers are read too early": _product(mutant("wait", 2)),
+    "product without a fence between the proxies": _product(without("fence.proxy.async")),
     "barrier of each warp": Planted(
         _REDUCE,
         (simulator.Divergence, simulator.Deadlock, simulator.DataRace),

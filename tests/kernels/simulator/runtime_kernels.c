@@ -221,16 +221,19 @@ static void read_row(void** slots, int lanes, void* shared) {
 }
 
 // An asynchronous product reads what the next store overwrites. Mode 0: after its wait; 1: before; 2: another warp
-// does, after its own barrier but before the wait.
+// does, after its own barrier but before the wait; 3: no fence between the proxies; 4: the writers have it.
 KERNEL product(Arguments* a, void* shared) {
   float* s = shared;
   const uint32_t i = sim_thread();
-  if (i < 32) shared_store(s + i, 1, 1);
+  const uint32_t writer = a->mode == 4 ? i - 32 : i;  // another warp than the one that reads
+  if (writer < 32) shared_store(s + writer, 1, 1);
+  if (writer < 32 && a->mode == 4) sim_proxy_fence(2);
   sim_barrier(0, 0, 2);
   if (i < 32) {
+    if (a->mode < 3) sim_proxy_fence(2);
     sim_warp(read_row, "product", NULL, 3);
     sim_product_commit();
-    if (a->mode == 0) sim_product_wait(0, 4);
+    if (a->mode == 0 || a->mode > 2) sim_product_wait(0, 4);
   }
   sim_barrier(0, 0, 5);
   if ((a->mode == 2) == (i >= 32)) shared_store(s + i % 32, 2, 6);

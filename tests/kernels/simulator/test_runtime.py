@@ -201,6 +201,13 @@ def test_asynchronous_reads_go_on_until_they_are_waited_for(run, schedule):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_the_asynchronous_proxy_sees_stores_after_a_fence(run, schedule):
+    run("product", mode=4, schedule=schedule)
+    with pytest.raises(errors.DataRace, match=r"no fence\.proxy\.async between"):
+        run("product", mode=3, schedule=schedule)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 def test_threads_that_do_not_meet(run, schedule):
     with pytest.raises(errors.Divergence, match=r"waits at barrier 1 .*\n.*waits at barrier 2"):
         run("barriers", mode=0, schedule=schedule)
