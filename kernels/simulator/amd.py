@@ -159,6 +159,30 @@ def _mbcnt(call: Call, match: re.Match[str]) -> list[str]:
     return [f"%r = call i32 @sim_mbcnt(i32 %a0, i32 %a1, i32 {high})", "ret i32 %r"]
 
 
+def _copy_to_shared(call: Call, _: re.Match[str]) -> list[str]:
+    """A copy of each active lane to its place behind the pointer, which is one for the wave."""
+    return [
+        "call void @sim_copy_of_lane(ptr %a0, ptr %a1, i32 %a2, i32 %a3, i32 %site)",
+        "ret void",
+    ]
+
+
+def _wait_for_marks(call: Call, _: re.Match[str]) -> list[str]:
+    extended = f"%left = zext {call.arguments[0]} %a0 to i32"
+    return [extended, "call void @sim_copy_wait(i32 %left, i32 %site)", "ret void"]
+
+
+def _read_transposed(call: Call, match: re.Match[str]) -> list[str]:
+    if _bits(call.result) != 64:
+        raise UnknownInstruction(f"llvm.amdgcn.{call.name}")
+    return [
+        f"%m = alloca {call.result}, align 8",
+        f"call void @sim_read_transposed(ptr %m, ptr %a0, i32 {match[1]}, i32 %site)",
+        f"%r = load {call.result}, ptr %m, align 8",
+        f"ret {call.result} %r",
+    ]
+
+
 def _update_dpp(call: Call, _: re.Match[str]) -> list[str]:
     rest = "i32 %a2, i32 %a3, i32 %a4, i32 %bound, i32 %site"
     # `old` is often poison, which must not reach a call
@@ -364,6 +388,10 @@ _PATTERNS: list[tuple[str, Body]] = [
     # Hints to the scheduler, and waits for what has happened at once here.
     (r"s\.setprio|sched\.barrier|sched\.group\.barrier|iglp\.opt|s\.sleep|s\.nop", _nothing),
     (r"s\.waitcnt|s\.wait\.\w+cnt", _nothing),
+    (r"global\.load\.async\.lds", _copy_to_shared),
+    (r"asyncmark", _do("call void @sim_copy_commit()")),
+    (r"wait\.asyncmark", _wait_for_marks),
+    (r"ds\.read\.tr(8|16)\.b64\.\w+", _read_transposed),
     (r"s\.setreg", _do("call void @sim_setreg(i32 %a0, i32 %a1)")),
     (r"read(first|)lane(?:\.\w+)?", _read_lane),
     (r"ballot\.i(?:32|64)", _ballot),

@@ -110,6 +110,11 @@ void sim_permlane_swap(uint32_t* x, uint32_t* y, uint32_t width, uint32_t site);
 /* DPP: llvm.amdgcn.update.dpp(old, value, control, row_mask, bank_mask, bound_control). */
 uint32_t sim_dpp(uint32_t old, uint32_t value, uint32_t control, uint32_t row_mask, uint32_t bank_mask,
                  uint32_t bound_control, uint32_t site);
+/* global_load_lds: copies `bytes` of each active lane, at once or until the wait for its mark, to the lane's place behind
+ * `base`, which is one for the wave. */
+void sim_copy_of_lane(const void* global, void* base, uint32_t bytes, int32_t offset, uint32_t site);
+/* ds_read_b64_tr_b{8,16}: a column of a tile that 16 lanes read by rows. */
+void sim_read_transposed(void* result, const void* place, uint32_t bits, uint32_t site);
 /* s_setreg_b32: only FP16_OVFL of the mode register (1473) is known, which makes conversions to fp8 saturate. That it
  * clamps results in half precision, too, is not simulated. */
 void sim_setreg(uint32_t hardware_register, uint32_t value);

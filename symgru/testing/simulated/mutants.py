@@ -16,6 +16,8 @@ from symgru.kernels.simulator.text import Sites
 _BARRIER = re.compile(r"@llvm\.(nvvm\.barrier\S*|nvvm\.bar\.\S*|amdgcn\.s\.barrier(?:\.signal)?)\(")
 _COPY_WAIT = re.compile(r"(@llvm\.nvvm\.cp\.async\.wait\.group\(i32 )(\d+)")
 _COPY_COMMIT = re.compile(r"cp\.async\.commit")
+_MARK = re.compile(r"@llvm\.amdgcn\.asyncmark\(")
+_MARK_WAIT = re.compile(r"(@llvm\.amdgcn\.wait\.asyncmark\(i16 )(\d+)")
 _MATRIX_COMMIT = re.compile(r"wgmma\.commit")
 _MATRIX_WAIT = re.compile(r"(wgmma\.wait_group\.sync\.aligned )(\d+)")
 _FENCE = re.compile(r"^\s+(?:fence |.*@llvm\.nvvm\.(?:fence|membar|wgmma\.fence)\b)")
@@ -97,6 +99,7 @@ def _run(lines: list[str], number: int, step: int, end: re.Pattern[str]) -> Iter
 def _waits(lines: list[str], number: int) -> Found:
     for pattern, what, between in (
         (_COPY_WAIT, "copies", _COPY_COMMIT),
+        (_MARK_WAIT, "copies", _MARK),
         (_MATRIX_WAIT, "matrix products", _MATRIX_COMMIT),
     ):
         match = pattern.search(lines[number])

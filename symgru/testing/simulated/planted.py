@@ -201,6 +201,9 @@ _REDUCE = _case("reduce", torch.float32, (20, 60, 0))
 _MATMUL = _case("matmul", torch.float16, (64, 64, 256, 64, 64, 32), stages=3)
 
 
+_COPIED = _case("matmul", torch.float16, (64, 64, 256, 64, 64, 64), stages=3)
+
+
 def _product(rewrite: Callable[[str], str]) -> Planted:
     """An error in the use of wgmma, in a pipelined loop with one group in flight."""
     return Planted(_MATMUL, (simulator.DataRace,), ("sm_90",), wrong={"rewrite": rewrite})
@@ -228,6 +231,9 @@ PLANTED: Mapping[str, Planted] = {
     ),
     "wait for copies weakened": Planted(
         _MATMUL, (simulator.DataRace, simulator.Uninitialised), ("sm_80",), wrong={"rewrite": weakest_wait}
+    ),
+    "wait for the copies of a wave weakened": Planted(
+        _COPIED, (simulator.DataRace, simulator.Uninitialised), ("gfx950",), wrong={"rewrite": mutant("wait")}
     ),
     "product without a fence of its registers": _product(without("wgmma.fence")),
     "product in no group": _product(without("wgmma.commit_group")),
