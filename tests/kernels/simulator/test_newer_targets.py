@@ -16,10 +16,10 @@ def run(case, target, schedule="random", seed=1, **options):
 
 
 CDNA4 = [
-    (torch.float16, (64, 64, 32), 2, {"load.async.lds", "ds.read.tr16"}),
-    (torch.bfloat16, (128, 128, 64), 3, {"load.async.lds", "ds.read.tr16"}),
-    (torch.int8, (64, 64, 64), 2, {"load.async.lds", "ds.read.tr8"}),
-    (torch.float32, (64, 64, 32), 2, {"load.async.lds"}),
+    (torch.float16, (64, 64, 32), 2, ("load.async.lds", "ds.read.tr16")),
+    (torch.bfloat16, (128, 128, 64), 3, ("load.async.lds", "ds.read.tr16")),
+    (torch.int8, (64, 64, 64), 2, ("load.async.lds", "ds.read.tr8")),
+    (torch.float32, (64, 64, 32), 2, ("load.async.lds",)),
 ]
 
 
