@@ -17,13 +17,16 @@ from .errors import (
     Misaligned,
     NotResident,
     OutOfBounds,
+    ReplayError,
     ResourceError,
+    ScheduleFailed,
     SimulatorError,
     Trapped,
     Uninitialised,
     UnknownInstruction,
 )
-from .runtime import Schedule, fifo, pct, random, replay
+from .explore import Exploration, explore
+from .schedules import Schedule, fifo, pct, random, replay
 from .targets import TARGETS, Target
 
 __all__ = [
@@ -32,19 +35,23 @@ __all__ = [
     "Deadlock",
     "Device",
     "Divergence",
+    "Exploration",
     "Launch",
     "Livelock",
     "Misaligned",
     "NotResident",
     "OutOfBounds",
+    "ReplayError",
     "ResourceError",
     "Schedule",
+    "ScheduleFailed",
     "SimulatorError",
     "Target",
     "Trapped",
     "Uninitialised",
     "UnknownInstruction",
     "device",
+    "explore",
     "fifo",
     "pct",
     "random",

@@ -89,7 +89,7 @@ class Device:
             counters = self._run(kernel, binary, grid, arguments, memory)
         except SimulatorError as error:
             self.launches.append(record)
-            error.args = (f"{error}\n{self._replay(binary, grid)}",)
+            error.args = (f"{error}\n  kernel {binary.name}, grid {grid}; once more: {self.again()}",)
             raise
         seconds = time.perf_counter() - started
         self.launches.append(Launch(**{**vars(record), "counters": dict(counters), "seconds": seconds}))
@@ -114,18 +114,30 @@ class Device:
             schedule=self.schedule,
             checks=runtime.Checks.ALL if self.races else runtime.Checks.FAST,
             resident=self.coresident,
+            number=len(self.launches),
         )
 
     def _unwritten(self, memory: Storage) -> bool:
         return self.uninitialised.issuperset(memory.names)
 
-    def _replay(self, binary: Binary, grid: tuple[int, int, int]) -> str:
-        options = f'"{self.target.name}", schedule={self.schedule}, races={self.races}'
+    def again(self) -> str:
+        """What enters the same device again, as a user writes it; a rewrite is named, to be passed again."""
+        options = f'"{self.target.name}", schedule={self.schedule}'
+        if not self.races:
+            options += ", races=False"
         if self.coresident is not None:
             options += f", coresident={self.coresident}"
         if self.uninitialised:
             options += f", uninitialised={sorted(self.uninitialised)}"
-        return f"  kernel {binary.name}, grid {grid}; once more: device({options})"
+        if self.rewrite is None:
+            return f"simulator.device({options})"
+        return f"simulator.device({options}, rewrite=rewrite), where rewrite = {_name(self.rewrite)}"
+
+
+def _name(function: Callable[..., object]) -> str:
+    """Where a function is found; for what has no name of its own, what it says it is."""
+    name = getattr(function, "__qualname__", "<")
+    return repr(function) if "<" in name or hasattr(function, "__self__") else f"{function.__module__}.{name}"
 
 
 def _scratch(binary: Binary, grid: tuple[int, int, int]) -> dict[str, torch.Tensor]:

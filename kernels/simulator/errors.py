@@ -34,18 +34,15 @@ class SimulatorError(RuntimeError):
 
     Attributes:
         parties: The threads that have to do with it: who caused it, and with whom.
-        schedule: The schedule and seed that give the same error again, in words.
+        schedule: The schedule that gives the same error again, as a user writes it.
         target: The simulated device; empty if it is not known.
     """
 
     def __init__(
         self, message: str, parties: tuple[Party, ...] = (), schedule: str = "", target: str = ""
     ) -> None:
-        """Make one; the message then says everything that the attributes do."""
-        lines = [message, *(f"  {party}" for party in parties)]
-        if schedule or target:
-            lines.append(f"  again with: {', '.join(part for part in (target, schedule) if part)}")
-        super().__init__("\n".join(lines))
+        """Make one; the message then says who the parties are."""
+        super().__init__("\n".join([message, *(f"  {party}" for party in parties)]))
         self.parties = parties
         self.schedule = schedule
         self.target = target
@@ -96,4 +93,8 @@ class Trapped(SimulatorError):
 
 
 class ReplayError(SimulatorError):
-    """A trace that does not belong to this launch."""
+    """A schedule that was found for another launch."""
+
+
+class ScheduleFailed(SimulatorError):
+    """An exploration has found a schedule under which what it checks fails; `__cause__` is the failure."""

@@ -7,11 +7,13 @@ import enum
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from . import errors
 from .library import library
+from .schedules import Schedule, fifo, pct, random, replay
+from .steps import CALLBACK
 
 __all__ = ["Buffer", "Checks", "Counters", "Schedule", "fifo", "launch", "pct", "random", "replay"]
 
@@ -47,49 +49,6 @@ class Checks(enum.IntFlag):
     ALL = FAST | RACES
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Which thread runs next: see runtime/schedules.h. Made by `fifo`, `random`, `pct` and `replay`."""
-
-    kind: int
-    seed: int = 0
-    depth: int = 0
-    steps: int = 0
-    trace: tuple[int, ...] = field(default=(), repr=False)
-
-    def __str__(self) -> str:
-        words = (
-            "fifo()",
-            f"random({self.seed})",
-            f"pct({self.seed}, depth={self.depth}, steps={self.steps})",
-        )
-        return words[self.kind] if self.kind < len(words) else f"replay(a trace of {len(self.trace)} turns)"
-
-
-def fifo() -> Schedule:
-    """The warp that has been ready for the longest time, till all its lanes wait."""
-    return Schedule(0)
-
-
-def random(seed: int) -> Schedule:
-    """Any warp that is ready, at every turn."""
-    return Schedule(1, seed)
-
-
-def pct(seed: int, depth: int = 3, steps: int = 10_000) -> Schedule:
-    """Random priorities that change at `depth` - 1 of the launch's turns, of which there are about `steps`.
-
-    It finds a bug that needs `depth` ordering constraints with a probability of at least
-    1 / (warps * steps ** (depth - 1)), if no thread polls.
-    """
-    return Schedule(2, seed, depth, steps)
-
-
-def replay(trace: Sequence[int], seed: int = 0) -> Schedule:
-    """The turns of an earlier launch (`launch(..., trace=...)`), whose seed also says when copies land."""
-    return Schedule(3, seed, trace=tuple(trace))
-
-
 class _Buffer(ctypes.Structure):
     _fields_ = [("start", ctypes.c_uint64), ("bytes", ctypes.c_uint64), ("flags", ctypes.c_uint32 * 2)]
 
@@ -99,8 +58,8 @@ class _Launch(ctypes.Structure):
         ("entry", ctypes.c_void_p),
         ("arguments", ctypes.c_void_p),
         ("buffers", ctypes.POINTER(_Buffer)),
-        ("trace", ctypes.POINTER(ctypes.c_uint32)),
-        *((name, ctypes.c_uint64) for name in ("trace_length", "seed", "steps", "patience")),
+        ("choose", CALLBACK),
+        *((name, ctypes.c_uint64) for name in ("seed", "steps", "patience")),
         ("grid", ctypes.c_uint32 * 3),
         *(
             (name, ctypes.c_uint32)
@@ -138,7 +97,6 @@ def _report_type() -> type[ctypes.Structure]:
             *((name, ctypes.c_uint64) for name in ("waiting", "started")),
             ("text", ctypes.c_char * 256),
             ("party", _Party * PARTIES),
-            ("trace_length", ctypes.c_uint64),
             ("counters", ctypes.c_uint64 * len(counter_names())),
         ]
 
@@ -155,7 +113,7 @@ def launch(
     threads: int,
     shared: int = 0,
     buffers: Sequence[Buffer] = (),
-    schedule: Schedule = Schedule(0),
+    schedule: Schedule = fifo(),  # noqa: B008 - immutable
     checks: Checks = Checks.ALL,
     *,
     lanes: int = 32,
@@ -165,8 +123,7 @@ def launch(
     stack: int = STACK,
     sites: Callable[[int], str] = "site {}".format,
     target: str = "",
-    trace: list[int] | None = None,
-    trace_room: int = 1 << 22,
+    number: int = 0,
 ) -> Counters:
     """Run a kernel.
 
@@ -186,8 +143,7 @@ def launch(
         stack: Bytes of a thread.
         sites: From the index of a source line to words.
         target: Name of the simulated device, for messages.
-        trace: Receives the turns taken, for `replay`, at most `trace_room` of them.
-        trace_room: Room for them.
+        number: Of the launch on its device, for schedules that differ from launch to launch.
 
     Returns:
         What was counted, by name.
@@ -203,17 +159,12 @@ def launch(
     whole_grid = (*grid, 1, 1)[:3]
     programs = whole_grid[0] * whole_grid[1] * whole_grid[2]
     at_a_time = min(resident or programs, programs)
-    turns = (ctypes.c_uint32 * max(len(schedule.trace), trace_room if trace is not None else 1))(
-        *schedule.trace
-    )
     wanted = _Launch(
         entry=entry,
         arguments=arguments if isinstance(arguments, int) else ctypes.addressof(arguments),
         buffers=(_Buffer * (len(ordered) or 1))(
             *(_Buffer(one.start, one.bytes, (int(one.uninitialised), 0)) for one in ordered)
         ),
-        trace=turns if trace is not None or schedule.trace else None,
-        trace_length=len(schedule.trace) or len(turns),
         seed=schedule.seed,
         steps=schedule.steps,
         patience=patience or max(LEAST_PATIENCE, PATIENCE * at_a_time * threads),
@@ -230,12 +181,16 @@ def launch(
         stack_bytes=stack,
     )
     report = _report_type()()
-    with _one_at_a_time:
+    with schedule.choosing(number) as chooser, _one_at_a_time:
+        if chooser:
+            wanted.choose = chooser.callback
         problem = library().sim_launch(ctypes.byref(wanted), ctypes.byref(report))
-    if trace is not None:
-        trace[:] = turns[: min(report.trace_length, len(turns))]
-    if problem:
-        raise _error(report, ordered, sites, shared, f"schedule {schedule}", target)
+        if chooser:
+            chooser.finish()
+            if chooser.error:
+                raise chooser.error
+        if problem:
+            raise _error(report, ordered, sites, shared, str(schedule), target)
     return dict(zip(counter_names(), report.counters, strict=True))
 
 
@@ -252,7 +207,6 @@ KINDS: tuple[type[errors.SimulatorError], ...] = (
     errors.ResourceError,
     errors.UnknownInstruction,
     errors.Trapped,
-    errors.ReplayError,
 )
 SHARED_KIND = 2
 

@@ -9,7 +9,7 @@
   X(copies) X(copy_bytes) X(copy_waits)                                                                    \
   X(barriers) X(warp_syncs) X(warp_operations)                                                             \
   X(shuffles) X(votes) X(ldmatrix) X(stmatrix) X(mma) X(wgmma) X(mfma) X(wmma) X(mufu)                     \
-  X(switches) X(warp_conflicts) X(duplicate_writes)
+  X(turns) X(switches) X(warp_conflicts) X(duplicate_writes)
 
 enum SimCounter {
 #define X(name) SIM_COUNT_##name,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "products.h"
+#include "orders.h"
 #include "values.h"
 
 enum { HINTS = 1024 };           // sites whose last buffer is remembered
@@ -131,6 +132,10 @@ int memory_is_shared(const Thread* thread, const void* p, uint32_t bytes) {
   return offset <= sim_state.wanted.shared_bytes && offset + bytes <= sim_state.wanted.shared_bytes;
 }
 
+int memory_is_known(const Thread* thread, const void* p, uint32_t bytes, int shared) {
+  return shared ? memory_is_shared(thread, p, bytes) : search((uint64_t)p, bytes) != SIM_NOBODY;
+}
+
 void memory_written(Thread* thread, const void* shared, uint32_t bytes) {
   Program* program = thread->program;
   if (program->written && memory_is_shared(thread, shared, bytes))
@@ -215,7 +220,8 @@ void sim_access(const void* p, uint32_t bytes, uint32_t kind, uint32_t site) {
   count(bytes, kind);
   if (kind & SIM_VOLATILE) {     // a relaxed atomic access of the whole device
     const uint32_t shared = kind & SIM_SHARED ? SIM_ATOMIC_SHARED : 0;
-    sim_atomic(p, bytes, SIM_RELAXED, SIM_SYSTEM, shared | (kind & SIM_STORE ? SIM_ATOMIC_WRITES : SIM_ATOMIC_READS), site);
+    const uint32_t what = kind & SIM_STORE ? SIM_ATOMIC_WRITES : SIM_ATOMIC_READS;
+    orders_atomic(p, bytes, SIM_RELAXED, SIM_SYSTEM, shared | what, site, __builtin_return_address(0));
     return;
   }
   check(sim_current, p, bytes, kind, site, WORDS[kind & 3]);

@@ -22,6 +22,8 @@ void memory_check(Thread* thread, const void* p, uint32_t bytes, uint32_t kind, 
 void memory_describe(const Thread* thread, const void* p, uint32_t bytes, uint32_t kind);  // for the report
 // Whether it lies within the shared memory of the program: not checked before where bounds are not.
 int memory_is_shared(const Thread* thread, const void* p, uint32_t bytes);
+// Whether it lies within a buffer, or the shared memory of the program.
+int memory_is_known(const Thread* thread, const void* p, uint32_t bytes, int shared);
 // Shared memory that asynchronous copies have written, or are going to write.
 void memory_written(Thread* thread, const void* shared, uint32_t bytes);
 void memory_forgotten(Thread* thread, const void* shared, uint32_t bytes);

@@ -5,6 +5,7 @@
 
 #include "clocks.h"
 #include "memory.h"
+#include "steps.h"
 #include "values.h"
 
 // ---- atomics: what has been released through an address
@@ -194,11 +195,18 @@ static int polls_again(Thread* thread, const void* p, uint32_t site) {
 }
 
 void sim_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope, uint32_t kind, uint32_t site) {
+  orders_atomic(p, bytes, order, scope, kind, site, __builtin_return_address(0));
+}
+
+void orders_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope, uint32_t kind, uint32_t site,
+                   const void* caller) {
   Thread* thread = sim_current;
   sim_add(SIM_COUNT_atomics, 1);
   if (polls_again(thread, p, site)) sim_poll();
-  sim_give_way();
   const int writes = (kind & SIM_ATOMIC_WRITES) != 0, reads = (kind & SIM_ATOMIC_READS) != 0 || !writes;
+  if (!sim_stepwise()) sim_give_way();
+  else if (memory_is_known(thread, p, bytes, kind & SIM_ATOMIC_SHARED))
+    steps_park(p, bytes, writes ? SIM_WRITES_IF_CHANGED : SIM_WRITES_NOT, site, caller);
   memory_check(thread, p, bytes,
                (writes ? SIM_STORE : 0) | (writes && reads ? SIM_READS_TOO : 0) |
                    (kind & SIM_ATOMIC_SHARED ? SIM_SHARED : 0) | (scope >= SIM_GPU ? SIM_WIDE : SIM_NARROW),

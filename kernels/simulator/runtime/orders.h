@@ -15,6 +15,9 @@ void orders_program_ended(Program* program);
 
 void orders_arrive(Thread* thread, Barrier* barrier);  // makes known what the thread did
 void orders_meet(Program* program, Barrier* barrier);  // all have arrived: those who wait learn it
+// sim_atomic, called from `caller` in the kernel.
+void orders_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope, uint32_t kind, uint32_t site,
+                   const void* caller);
 void orders_warp(Warp* warp);                          // all lanes meet
 
 #endif

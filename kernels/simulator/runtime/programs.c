@@ -10,6 +10,7 @@
 #include "orders.h"
 #include "schedules.h"
 #include "shared.h"
+#include "steps.h"
 #include "stuck.h"
 #include "values.h"
 
@@ -59,12 +60,16 @@ __attribute__((noreturn, cold)) static void refuse_stack(const Thread* me) {
   sim_fail(SIM_NO_RESOURCES, "a thread needs more than %u bytes of stack", sim_state.wanted.stack_bytes);
 }
 
-static void leave(Thread* me) {
+void sim_leave(Thread* me) {
   values_settle();
   if (fiber_is_beyond(&me->fiber)) refuse_stack(me);
   Thread* next = schedule_next(me->warp);
-  if (!next) stuck_report();
+  if (!next && !steps_parked()) stuck_report();
   if (next == me) return;
+  if (!next) {                   // the main context chooses
+    fiber_switch(&me->fiber, &sim_state.main);
+    return;
+  }
   sim_add(SIM_COUNT_switches, 1);
   sim_current = next;
   fiber_switch(&me->fiber, &next->fiber);
@@ -74,7 +79,7 @@ static uint64_t bit(const Thread* thread) { return 1ull << thread->lane; }
 
 void sim_give_way(void) {
   schedule_ready(sim_current->warp, bit(sim_current));
-  leave(sim_current);
+  sim_leave(sim_current);
 }
 
 void sim_progress(void) { sim_state.polls = 0; }
@@ -96,7 +101,7 @@ void sim_yield(uint32_t site) {
 static void wait_here(Thread* me, enum Waiting waiting, uint32_t site) {
   me->waiting = waiting;
   me->site = site;
-  leave(me);
+  sim_leave(me);
 }
 
 static void meet(Warp* warp, Thread* last) {
@@ -139,6 +144,7 @@ void sim_warp_sync(uint32_t site) {
 static void open_barrier(Program* program, Barrier* barrier, uint32_t id) {
   sim_add(SIM_COUNT_barriers, 1);
   orders_meet(program, barrier);
+  steps_met(program, (int)id);
   barrier->arrived = 0;
   for (uint32_t i = 0; i < sim_state.wanted.threads; i++) {
     Thread* thread = &program->threads[i];
@@ -157,6 +163,9 @@ static void arrive(uint32_t id, uint32_t threads, uint32_t site, int waits) {
     sim_fail(SIM_TRAPPED, "barrier %u: there are %u", id, SIM_BARRIERS);
   }
   if (!threads) threads = sim_state.wanted.threads;
+  // Whoever arrives at a barrier of all threads waits, so who comes first does not matter.
+  if (!waits || threads != sim_state.wanted.threads)
+    steps_park(&program->barriers[id], sizeof(Barrier), SIM_WRITES_ALWAYS, site, __builtin_return_address(0));
   Barrier* barrier = &program->barriers[id];
   if (barrier->arrived && barrier->expected != threads) stuck_report_sizes(me, id, threads, site);
   barrier->expected = threads;
@@ -170,7 +179,7 @@ static void arrive(uint32_t id, uint32_t threads, uint32_t site, int waits) {
     return;
   }
   open_barrier(program, barrier, id);
-  if (waits) leave(me);          // it is ready, like the others
+  if (waits) sim_leave(me);      // it is ready, like the others
 }
 
 void sim_barrier(uint32_t id, uint32_t threads, uint32_t site) { arrive(id, threads, site, 1); }
@@ -205,7 +214,7 @@ static void run_thread(void) {
   sim_progress();
   // A program's stacks are used anew by the next one, so what begins it runs on none of them.
   if (++me->program->ended == sim_state.wanted.threads) fiber_switch(&me->fiber, &sim_state.main);
-  leave(me);
+  sim_leave(me);
   abort();                       // a thread that ended is never ready
 }
 
@@ -243,6 +252,7 @@ static void begin_program(Program* program) {
     schedule_ready(warp, wanted->lanes == 64 ? ~0ull : (1ull << wanted->lanes) - 1);
   }
   orders_new_program(program);
+  steps_met(program, -1);
 }
 
 static void end_programs(void) {
@@ -261,6 +271,7 @@ static void run_programs(void) {
   while (sim_state.ended < sim_state.total) {
     sim_current = NULL;
     Thread* next = schedule_next(NULL);
+    if (!next && steps_choose()) next = schedule_next(NULL);
     if (!next) stuck_report();
     sim_current = next;
     fiber_switch(&sim_state.main, &next->fiber);
@@ -308,7 +319,7 @@ static int begin(void) {
   }
   for (size_t i = 0; stacks && i < threads; i++) all_threads[i].fiber.stack = stacks + i * stride;
   for (uint32_t i = 0; sim_state.order && i < sim_state.total; i++) sim_state.order[i] = i;
-  return stacks && shared && sim_state.order && schedule_begin() && orders_begin() && memory_begin();
+  return stacks && shared && sim_state.order && schedule_begin() && steps_begin() && orders_begin() && memory_begin();
 }
 
 static void end(void) {
@@ -320,6 +331,7 @@ static void end(void) {
   memory_end();
   orders_end();
   schedule_end();
+  steps_end();
   if (sim_state.slots) {
     free(sim_state.programs[0].threads);
     free(sim_state.programs[0].warps);

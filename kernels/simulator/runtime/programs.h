@@ -25,6 +25,7 @@ typedef struct Thread {
   uint32_t clock;
   struct Knowledge *known, *acquirable, *released;
   uint32_t released_clock, released_scope;  // of the fence
+  SimOperation next;            // that other warps may see: steps.h
   const void* polled;           // address of the last atomic
   uint32_t polled_site;
   Copies copies;
@@ -33,6 +34,7 @@ typedef struct Thread {
 
 typedef struct Warp {
   uint64_t ready;               // lanes that can run
+  uint64_t parked;              // lanes that can when the warp is chosen: steps.h
   int64_t priority;
   uint32_t place;               // among the warps that can run
   uint32_t number;              // in the launch's slots
@@ -82,6 +84,7 @@ void sim_party(const Thread* thread, uint32_t site, uint32_t kind, const char* w
 void sim_party_is(uint32_t program, uint32_t thread, uint32_t site, uint32_t kind, const char* what);
 
 void sim_give_way(void);        // lets other threads run; this one can go on
+void sim_leave(Thread* me);     // the same; this one is ready if the caller has said so
 void sim_progress(void);        // something changed that others may wait for
 void sim_poll(void);            // a poll: is it a livelock?
 

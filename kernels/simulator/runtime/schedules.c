@@ -23,6 +23,10 @@ static uint64_t draw(uint64_t* state) {  // SplitMix64
 
 static uint32_t below(uint64_t* state, uint32_t n) { return (uint32_t)((draw(state) >> 32) * n >> 32); }
 
+static int in_order(void) {
+  return sim_state.wanted.schedule == SIM_FIFO || sim_state.wanted.schedule == SIM_STEPS;
+}
+
 int schedule_begin(void) {
   const SimLaunch* wanted = &sim_state.wanted;
   queue.warps = calloc(sim_state.warps, sizeof *queue.warps);
@@ -54,23 +58,23 @@ void schedule_ready(Warp* warp, uint64_t lanes) {
     warp->place = queue.count;
     queue.warps[queue.count++] = warp;
     queue.changed = 1;
-    if (sim_state.wanted.schedule == SIM_FIFO) warp->priority = --queue.ticket;
+    if (in_order()) warp->priority = --queue.ticket;
   }
   warp->ready |= lanes;
 }
 
 void schedule_poll(Warp* warp) {
-  if (sim_state.wanted.schedule == SIM_FIFO) warp->priority = --queue.ticket;
+  if (in_order()) warp->priority = --queue.ticket;
   if (sim_state.wanted.schedule == SIM_PCT) warp->priority = --queue.lowest;
   queue.changed = 1;
 }
 
 int schedule_copy_lands_late(void) {
-  return sim_state.wanted.schedule == SIM_FIFO || draw(&queue.copies) >> 63;
+  return in_order() || draw(&queue.copies) >> 63;
 }
 
 void schedule_shuffle(uint32_t* order, uint32_t n) {
-  if (sim_state.wanted.schedule == SIM_FIFO) return;
+  if (in_order()) return;
   for (uint32_t i = n; i > 1; i--) {
     const uint32_t other = below(&queue.order, i), kept = order[i - 1];
     order[i - 1] = order[other];
@@ -105,21 +109,8 @@ static Thread* lane_of(Warp* warp) {
   return &warp->threads[__builtin_ctzll(later ? later : warp->ready)];
 }
 
-static Thread* traced(void) {
-  const SimLaunch* wanted = &sim_state.wanted;
-  const uint32_t choice = queue.turns <= wanted->trace_length ? wanted->trace[queue.turns - 1] : SIM_NOBODY;
-  for (uint32_t i = 0; i < queue.count; i++) {
-    Warp* warp = queue.warps[i];
-    if (choice / SIM_MOST_LANES == warp->number && warp->ready >> choice % SIM_MOST_LANES & 1)
-      return &warp->threads[choice % SIM_MOST_LANES];
-  }
-  sim_fail(SIM_REPLAY_DIFFERS, "turn %llu of the trace cannot be taken", (unsigned long long)queue.turns);
-}
-
 static Thread* chosen(Warp* running) {
   switch (sim_state.wanted.schedule) {
-    case SIM_REPLAY:
-      return traced();
     case SIM_RANDOM:
       return lane_of(queue.warps[below(&queue.choices, queue.count)]);
     case SIM_PCT:
@@ -144,10 +135,7 @@ Thread* schedule_next(Warp* running) {
   if (!queue.count) return NULL;
   queue.turns++;
   Thread* next = chosen(running);
-  const SimLaunch* wanted = &sim_state.wanted;
-  if (wanted->trace && wanted->schedule != SIM_REPLAY && queue.turns <= wanted->trace_length)
-    wanted->trace[queue.turns - 1] = next->warp->number * SIM_MOST_LANES + next->lane;
-  sim_state.report->trace_length = queue.turns;
+  sim_add(SIM_COUNT_turns, 1);
   take(next);
   return next;
 }

@@ -7,7 +7,7 @@
 //   A bug that needs `depth` ordering constraints is found with a probability of at least
 //   1 / (warps * steps^(depth - 1)) a launch, if `steps` is not less than the turns of a launch and nobody polls.
 //   A warp that polls goes below all others, else it would run forever.
-// Replay: what a trace says.
+// Steps: in step with the others of its warp; between steps, whom the caller chooses (steps.h).
 #ifndef SIM_SCHEDULES_H
 #define SIM_SCHEDULES_H
 

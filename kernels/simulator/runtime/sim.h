@@ -82,14 +82,29 @@ typedef struct SimBuffer {
 
 enum { SIM_CHECK_BOUNDS = 1, SIM_CHECK_ALIGNMENT = 2, SIM_CHECK_UNINITIALISED = 4, SIM_CHECK_RACES = 8,
        SIM_CHECK_WARP_RACES = 16 };
-enum { SIM_FIFO, SIM_RANDOM, SIM_PCT, SIM_REPLAY };
+enum { SIM_FIFO, SIM_RANDOM, SIM_PCT, SIM_STEPS };
+
+// SIM_STEPS: a step of a warp is what its lanes do from one operation that other warps may see to the next. When all
+// warps are at one, or wait, the caller chooses which of them goes on.
+enum { SIM_WRITES_NOT, SIM_WRITES_IF_CHANGED, SIM_WRITES_ALWAYS };
+typedef struct SimOperation {    // what a lane does next
+  uint64_t address;
+  uint64_t place;                // of the instruction in the translated kernel
+  uint32_t bytes, warp, site, writes;
+} SimOperation;
+typedef struct SimChoice {
+  const SimOperation* operations;  // of warps that can go on, warp by warp
+  const uint32_t* meetings;        // since the last choice: warps that met at a barrier, SIM_NOBODY after each meeting
+  uint32_t operation_count, meeting_words;
+} SimChoice;
+typedef uint32_t (*SimChoose)(const SimChoice* choice);  // gives a warp
+#define SIM_STUCK 0xfffffffeu        // in place of a warp: all of them poll for ever; SIM_NOBODY ends the launch
 
 typedef struct SimLaunch {
   SimEntry entry;
   void* arguments;
   const SimBuffer* buffers;      // sorted, disjoint
-  uint32_t* trace;               // which warp ran at every choice; written, or read by SIM_REPLAY; or null
-  uint64_t trace_length;
+  SimChoose choose;              // of SIM_STEPS
   uint64_t seed;
   uint64_t steps;                // SIM_PCT: choices of a launch, estimated
   uint64_t patience;             // polls without progress that are a livelock
@@ -105,7 +120,7 @@ typedef struct SimLaunch {
 } SimLaunch;
 
 enum { SIM_OK, SIM_OUT_OF_BOUNDS, SIM_MISALIGNED, SIM_UNINITIALISED_READ, SIM_DATA_RACE, SIM_DEADLOCK, SIM_LIVELOCK,
-       SIM_DIVERGENCE, SIM_NOT_RESIDENT, SIM_NO_RESOURCES, SIM_UNKNOWN_INSTRUCTION, SIM_TRAPPED, SIM_REPLAY_DIFFERS };
+       SIM_DIVERGENCE, SIM_NOT_RESIDENT, SIM_NO_RESOURCES, SIM_UNKNOWN_INSTRUCTION, SIM_TRAPPED, SIM_NOT_CHOSEN };
 
 #define SIM_NOBODY 0xffffffffu
 typedef struct SimParty {        // a thread and what it does
@@ -125,7 +140,6 @@ typedef struct SimReport {
   uint64_t waiting, started;     // threads that wait, programs that were started
   char text[256];
   SimParty party[SIM_PARTIES];
-  uint64_t trace_length;         // choices made
   uint64_t counters[SIM_COUNTER_KINDS];
 } SimReport;
 

@@ -82,11 +82,11 @@ void stuck_report(void) {
 
 void stuck_report_polls(void) {
   const uint32_t absent = sim_state.total - sim_state.started;
-  places(sim_current->program, 0);
+  if (sim_current) places(sim_current->program, 0);
   for (uint32_t i = 0; i < sim_state.slots; i++) {
     const Program* program = &sim_state.programs[i];
     sim_state.report->waiting += waiting(program);
-    if (program != sim_current->program && program->ended < sim_state.wanted.threads) places(program, 0);
+    if ((!sim_current || program != sim_current->program) && program->ended < sim_state.wanted.threads) places(program, 0);
   }
   const unsigned long long polls = (unsigned long long)sim_state.polls;
   if (absent) sim_fail(SIM_NOT_RESIDENT, "%llu polls in vain, and %u programs have not been started", polls, absent);

@@ -68,7 +68,7 @@ class StandIn:
     def __init__(self, binary):
         self.binary = binary
 
-    def launch(self, grid, arguments, *, buffers, schedule, checks, resident):
+    def launch(self, grid, arguments, *, buffers, schedule, checks, resident, number):
         if StandIn.error is not None:
             raise StandIn.error
         llir = self.binary.asm["llir"]
@@ -118,7 +118,7 @@ def test_a_launch_compiles_for_the_target_and_is_recorded(name, vendor, calls):
     assert f"@llvm.{vendor}." in call.llir
     assert launch.binary.metadata.target == simulator.TARGETS[name].triton
     assert (launch.name, launch.grid, launch.target) == ("add", (3, 1, 1), name)
-    assert (launch.counters, launch.schedule) == ({"loads": 7}, "fifo()")
+    assert (launch.counters, launch.schedule) == ({"loads": 7}, "simulator.fifo()")
 
 
 def test_arguments_are_addresses_and_storages_are_buffers(calls):
@@ -213,7 +213,7 @@ def test_options_reach_the_launch(calls):
     assert runtime.Checks.RACES not in calls[0].checks
     assert [b.name for b in calls[0].buffers if b.uninitialised] == ["out"]
     assert calls[0].schedule == runtime.random(3)
-    assert device.launches[0].schedule == "random(3)"
+    assert device.launches[0].schedule == "simulator.random(3)"
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_failing_launch_says_how_to_see_it_again(monkeypatch):
         run_add()
     assert "found something" in str(error.value)
     assert "kernel add, grid (1, 1, 1)" in str(error.value)
-    assert 'device("gfx942", schedule=random(5), races=True)' in str(error.value)
+    assert 'simulator.device("gfx942", schedule=simulator.random(5))' in str(error.value)
     assert device.launches[0].counters == {}
 
 
@@ -432,7 +432,8 @@ def test_end_to_end_error():
     with simulator.device("sm_90", seed=2), pytest.raises(simulator.OutOfBounds) as first:
         add[(1,)](x, y, out, 101, BLOCK=128)
     assert "byte 400 of buffer x (400 bytes)" in str(first.value)
-    assert 'kernel add, grid (1, 1, 1); once more: device("sm_90", schedule=random(2)' in str(first.value)
+    again = 'once more: simulator.device("sm_90", schedule=simulator.random(2))'
+    assert f"kernel add, grid (1, 1, 1); {again}" in str(first.value)
     with (
         simulator.device("sm_90", schedule=runtime.random(2)),
         pytest.raises(simulator.OutOfBounds) as second,
