@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "products.h"
 #include "orders.h"
+#include "products.h"
 #include "values.h"
 
 enum { HINTS = 1024 };           // sites whose last buffer is remembered

@@ -330,8 +330,8 @@ def test_fp8_is_another_format_on_gfx942():
 @pytest.mark.parametrize(
     ("name", "result", "arguments"),
     [
-        ("ds.read.tr16.b64.v4f16", "<4 x half>", ["ptr"]),
-        ("global.load.async.lds", "void", ["ptr", "ptr", "i32", "i32", "i32"]),
+        ("ds.atomic.barrier.arrive.rtn.b64", "i64", ["ptr", "i64"]),
+        ("tensor.load.to.lds", "void", ["<4 x i32>", "<8 x i32>"]),
         ("mfma.scale.f32.32x32x64.f8f6f4.v8i32.v8i32", "<16 x float>", ["<8 x i32>"]),
         ("mfma.f32.16x16x16f8", "<4 x float>", ["i64"]),
         ("s.barrier.init", "void", ["ptr"]),

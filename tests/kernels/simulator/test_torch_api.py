@@ -53,7 +53,7 @@ def test_loops_see_the_simulated_gpu() -> None:
     assert simulated() is None
     assert "a CPU takes Triton's interpreter" in obstacle(CPU, torch.float32, 5)
     with simulator.device("gfx942"):
-        assert target_of(CPU) == simulated() == Target("cdna", 65536)
+        assert target_of(CPU) == simulated() == Target("cdna", 65536, ("ieee", "tf32"))
         assert obstacle(CPU, torch.float32, 5) is None
         assert obstacle(torch.device("cuda"), torch.float32, 5) == (
             "a simulated GPU takes tensors on the CPU, not on cuda"
