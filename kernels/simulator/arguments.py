@@ -25,11 +25,12 @@ class ArgumentError(SimulatorError):
 
 @dataclass(frozen=True)
 class Storage:
-    """A piece of global memory and the arguments that point into it."""
+    """A piece of global memory, the arguments that point into it, and a tensor that keeps it."""
 
     address: int
     size: int
     names: tuple[str, ...]
+    tensor: torch.Tensor
 
     @property
     def name(self) -> str:
@@ -93,18 +94,18 @@ def _tensor(value: Any) -> torch.Tensor | None:
 def storages(named: Iterable[tuple[str, Any]]) -> list[Storage]:
     """The storages of the tensors among (name, value), by address. Those that overlap are one."""
     found: list[Storage] = []
-    for start, size, name in sorted(_pieces(named)):
+    for start, size, name, tensor in sorted(_pieces(named), key=lambda piece: piece[:3]):
         last = found[-1] if found else None
         if last is None or start >= last.address + last.size:
-            found.append(Storage(start, size, (name,)))
+            found.append(Storage(start, size, (name,), tensor))
         else:
             end = max(last.address + last.size, start + size)
-            found[-1] = Storage(last.address, end - last.address, (*last.names, name))
+            found[-1] = Storage(last.address, end - last.address, (*last.names, name), last.tensor)
     return found
 
 
-def _pieces(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[int, int, str]]:
+def _pieces(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[int, int, str, torch.Tensor]]:
     for name, value in named:
         tensor = _tensor(value)
         if tensor is not None and tensor.untyped_storage().nbytes():
-            yield tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes(), name
+            yield tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes(), name, tensor

@@ -66,6 +66,8 @@ class Device:
     rewrite: Callable[[str], str] | None
     launches: list[Launch] = field(default_factory=list)
     _registered: list[tuple[str, torch.Tensor]] = field(default_factory=list)
+    #: By address, the memory declared uninitialised that a launch has had; kept, so that no other gets there.
+    _given: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def register(self, name: str, tensor: torch.Tensor) -> None:
         """Let kernels access a tensor that is not an argument, only pointed to by one."""
@@ -89,7 +91,7 @@ class Device:
             counters = self._run(kernel, binary, grid, arguments, memory)
         except SimulatorError as error:
             self.launches.append(record)
-            error.args = (f"{error}\n  kernel {binary.name}, grid {grid}; once more: {self.again()}",)
+            error.happened_in(f"kernel {binary.name}, grid {grid}", self.again())
             raise
         seconds = time.perf_counter() - started
         self.launches.append(Launch(**{**vars(record), "counters": dict(counters), "seconds": seconds}))
@@ -118,7 +120,11 @@ class Device:
         )
 
     def _unwritten(self, memory: Storage) -> bool:
-        return self.uninitialised.issuperset(memory.names)
+        """Whether a launch gets memory that is declared uninitialised; the first one may write it."""
+        if not self.uninitialised.issuperset(memory.names) or memory.address in self._given:
+            return False
+        self._given[memory.address] = memory.tensor
+        return True
 
     def again(self) -> str:
         """What enters the same device again, as a user writes it; a rewrite is named, to be passed again."""
@@ -173,7 +179,8 @@ def device(
             it, fifo if there is no seed and random if there is one.
         races: Look for data races, at the cost of time.
         coresident: How many programs are resident at once; all if None.
-        uninitialised: Names of kernel arguments whose memory counts as not written before the launch.
+        uninitialised: Names of kernel arguments whose memory counts as not written, in the first launch that
+            gets it; later ones find what that has left.
         rewrite: Applied to the text of the LLVM IR before it runs: plants an error.
     Yields:
         The device; its `launches` grow.

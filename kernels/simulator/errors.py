@@ -42,10 +42,15 @@ class SimulatorError(RuntimeError):
         self, message: str, parties: tuple[Party, ...] = (), schedule: str = "", target: str = ""
     ) -> None:
         """Make one; the message then says who the parties are."""
-        super().__init__("\n".join([message, *(f"  {party}" for party in parties)]))
+        self._lines = [message, *(f"  {party}" for party in parties)]
+        super().__init__("\n".join(self._lines))
         self.parties = parties
         self.schedule = schedule
         self.target = target
+
+    def happened_in(self, launch: str, device: str) -> None:
+        """Say which launch failed, and on which device it fails in the same way again, as an expression."""
+        self.args = ("\n".join([*self._lines, f"  in {launch}; again with {device}"]),)
 
 
 class OutOfBounds(SimulatorError):

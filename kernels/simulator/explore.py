@@ -117,7 +117,7 @@ def _run(
         except (AssertionError, SimulatorError) as error:
             message = f"schedule {run} of the exploration fails: {error}"
             if isinstance(error, AssertionError):  # a SimulatorError says it
-                message += f"\n  once more: {entered.again()}"
+                message += f"\n  again with {entered.again()}"
             raise ScheduleFailed(message, schedule=str(entered.schedule), target=name) from error
         except Known:
             pass

@@ -262,7 +262,7 @@ def test_failing_launch_says_how_to_see_it_again(monkeypatch):
         run_add()
     assert "found something" in str(error.value)
     assert "kernel add, grid (1, 1, 1)" in str(error.value)
-    assert 'simulator.device("gfx942", schedule=simulator.random(5))' in str(error.value)
+    assert 'again with simulator.device("gfx942", schedule=simulator.random(5))' in str(error.value)
     assert device.launches[0].counters == {}
 
 
@@ -432,14 +432,37 @@ def test_end_to_end_error():
     with simulator.device("sm_90", seed=2), pytest.raises(simulator.OutOfBounds) as first:
         add[(1,)](x, y, out, 101, BLOCK=128)
     assert "byte 400 of buffer x (400 bytes)" in str(first.value)
-    again = 'once more: simulator.device("sm_90", schedule=simulator.random(2))'
-    assert f"kernel add, grid (1, 1, 1); {again}" in str(first.value)
+    again = (
+        'in kernel add, grid (1, 1, 1); again with simulator.device("sm_90", schedule=simulator.random(2))'
+    )
+    assert again in str(first.value)
     with (
         simulator.device("sm_90", schedule=runtime.random(2)),
         pytest.raises(simulator.OutOfBounds) as second,
     ):
         add[(1,)](x, y, out, 101, BLOCK=128)
     assert str(first.value) == str(second.value)
+
+
+def test_memory_is_uninitialised_in_its_first_launch_only(calls):
+    x, y, out = vectors()
+    with simulator.device("sm_90", uninitialised=("y", "out")):
+        add[(1,)](x, y[:0], out, 0, BLOCK=128)
+        add[(1,)](x, out, torch.empty(100), 100, BLOCK=128)  # the former `out` is `y` now
+        add[(1,)](x, y, out, 100, BLOCK=128)
+    unwritten = [[b.start for b in call.buffers if b.uninitialised] for call in calls]
+    assert set(unwritten[0]) == {y.data_ptr(), out.data_ptr()}
+    assert len(unwritten[1]) == 1
+    assert out.data_ptr() not in unwritten[1]
+    assert not unwritten[2]
+
+
+def test_memory_is_uninitialised_for_every_device(calls):
+    x, y, out = vectors()
+    for _ in range(2):
+        with simulator.device("sm_90", uninitialised=("out",)):
+            add[(1,)](x, y, out, 100, BLOCK=128)
+    assert [[b.name for b in call.buffers if b.uninitialised] for call in calls] == [["out"]] * 2
 
 
 def test_end_to_end_uninitialised():

@@ -164,7 +164,7 @@ def pasted(text, folder):
 
 
 def again(message):
-    return message.rpartition("once more: ")[2]
+    return message.rpartition("again with ")[2]
 
 
 @pytest.mark.parametrize("name", [name for name, one in SCHEDULED.items() if one.rare])
