@@ -60,9 +60,14 @@ def _launch(
     return Launch(kernel, grid, arguments, {k: _exactly(v) for k, v in exact.items()}, warps, 2)
 
 
+def _normal(n: int) -> torch.Tensor:
+    """The same numbers every time."""
+    return torch.randn(n, generator=torch.Generator().manual_seed(0))
+
+
 def _copied(kernel: Any) -> Callable[[bool], Launch]:
     def launch(right: bool) -> Launch:
-        x = torch.randn(200)
+        x = _normal(200)
         arguments = {"x": x, "out": torch.zeros(200), "n": 200, "BLOCK": 128, "RIGHT": right}
         return _launch(kernel, (2,), arguments, out=x)
 
@@ -70,13 +75,13 @@ def _copied(kernel: Any) -> Callable[[bool], Launch]:
 
 
 def _read_before_write(right: bool) -> Launch:
-    x = torch.randn(100)
+    x = _normal(100)
     arguments = {"x": x, "out": torch.empty(100), "n": 100, "BLOCK": 128, "RIGHT": right}
     return _launch(kernels.read_before_write, (1,), arguments, out=x)
 
 
 def _misaligned(right: bool) -> Launch:
-    x = torch.randn(1024)
+    x = _normal(1024)
     arguments = {"x": x, "out": torch.zeros(512), "shift": 3, "BLOCK": 512, "RIGHT": right}
     return _launch(kernels.misaligned, (1,), arguments, out=x[3:515])
 

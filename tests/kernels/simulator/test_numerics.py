@@ -5,9 +5,8 @@ import ctypes
 import numpy as np
 import pytest
 import torch
-
-from symgru.testing.simulated import warp
-from symgru.testing.simulated.warp import E4M3, E4M3FNUZ, E5M2, E5M2FNUZ, library, needs_compiler, run, run32
+import warp_harness as warp
+from warp_harness import E4M3, E4M3FNUZ, E5M2, E5M2FNUZ, library, needs_compiler, run, run32
 
 pytestmark = needs_compiler
 

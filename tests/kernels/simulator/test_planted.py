@@ -3,6 +3,7 @@
 import pytest
 import torch
 from symgru.kernels import simulator
+from triton.runtime.errors import OutOfResources
 
 from symgru.testing.simulated.cases import Case
 from symgru.testing.simulated.planted import PLANTED
@@ -50,5 +51,6 @@ def test_an_access_out_of_bounds_is_located():
 
 def test_shared_memory_over_the_limit_is_refused():
     launch = Case("matmul", torch.float32, (64, 64, 64, 128, 128, 128), warps=8, stages=3).launch()
-    with simulator.device("sm_86"), pytest.raises(Exception, match=r"(?i)shared memory"):
+    limit = simulator.TARGETS["sm_86"].shared_memory
+    with simulator.device("sm_86"), pytest.raises(OutOfResources, match=f"shared memory.*limit: {limit}"):
         launch.run()

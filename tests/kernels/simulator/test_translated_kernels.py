@@ -19,6 +19,9 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.language.extra import libdevice
 
+from symgru.testing.simulated.cases import OFF, ROUNDOFF
+from symgru.testing.tolerances import TOLERANCES, assert_close, relative_error
+
 TARGETS = {
     **{f"sm_{n}": GPUTarget("cuda", n, 32) for n in (80, 86, 89, 90, 120)},
     **{name: GPUTarget("hip", name, 64) for name in ("gfx90a", "gfx942")},
@@ -119,8 +122,11 @@ def product(target: str, dtype: torch.dtype, precision: str = "ieee") -> dict[st
     values = {"a": a, "b": b, "out": out, "M": 64, "N": 64, "K": 96}
     run = Run(product_kernel, target, values, {"BM": 64, "BN": 64, "BK": 32, "P": precision})
     counters = run(1, 1)
-    error = (out.double() - a.double() @ b.double()).abs().max()
-    assert (1e-3 < error < 0.1) if precision == "tf32" else error < 1e-4
+    error = (out.double() - a.double() @ b.double()).abs()
+    size = a.double().abs() @ b.double().abs()
+    summed = 2 * (96 + 2) * ROUNDOFF[torch.float32] * size  # K roundings of a sum, each at most of this size
+    assert (error <= summed + OFF[precision] * size).all()
+    assert precision != "tf32" or (error > summed).any(), "as good as products of whole float32 numbers"
     return counters
 
 
@@ -135,7 +141,10 @@ def test_softmax(target: str) -> None:
     torch.manual_seed(0)
     x, out = torch.randn(2, 200), torch.zeros(2, 200)
     Run(softmax_kernel, target, {"x": x, "out": out, "columns": 200}, {"BLOCK": 256})(2)
-    assert (out.double() - x.double().softmax(1)).abs().max() < 1e-6
+    exact, below = x.double().softmax(1), x.double().amax(1, keepdim=True) - x.double()
+    # as for the same kernel in symgru/testing/simulated/cases.py
+    bound = exact * 2 * (200 + 8 + 4 * below) * ROUNDOFF[torch.float32]
+    assert ((out.double() - exact).abs() <= bound).all()
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -181,7 +190,7 @@ def test_fused_gru(target: str) -> None:
             r, z = torch.sigmoid(r + h @ w[0].double()), torch.sigmoid(z + h @ w[1].double())
             n = torch.tanh(n + r * (h @ w[2].double()))
             h = n + z * (h - n)
-            assert (out[t].double() - h).abs().max() < 3e-3
+            assert relative_error(out[t], h) <= TOLERANCES[torch.float16].cap
 
 
 def test_every_access_is_announced() -> None:
@@ -257,8 +266,10 @@ def test_library_functions(target: str, which: str) -> None:
         "half": (v * 0.1).half().double(),
         "bfloat": (x.bfloat16() * x.bfloat16() + x.bfloat16()).double(),
     }[which]
-    bound = 0.0 if which in {"half", "bfloat"} else 1e-6
-    assert (out.double() - expected).abs().max() <= bound
+    # 4 units in the last place: the largest error of powf in the CUDA C++ Programming Guide, of sinf it is 2,
+    # of log1pf 1. The roundings to 16 bits are exact.
+    bound = 0.0 if which in {"half", "bfloat"} else 8 * ROUNDOFF[torch.float32]
+    assert ((out.double() - expected).abs() <= bound * expected.abs()).all()
 
 
 @pytest.mark.parametrize("which", ["forward", "backward"])
@@ -286,5 +297,4 @@ def test_our_own_loop(target: str, storage: torch.dtype, which: str) -> None:
         expected = {name: value[group].double() for name, value in given.items()}
         plain.scan(pass_, expected)
         for name in added:
-            error = (values[name][group].double() - expected[name]).abs().max()
-            assert error < (5e-3 if storage is torch.float16 else 1e-5), name
+            assert_close(name, values[name][group].to(storage), expected[name])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
+import shutil
 import subprocess
 import tempfile
 from functools import cache
@@ -14,12 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from symgru.kernels import simulator
 
 RUNTIME = Path(simulator.__path__[0]) / "runtime"
 SOURCES = ("numerics.c", "product.c", "lanes.c", "matrix.c", "amd_lanes.c", "amd_matrix.c")
-HARNESS = Path(__file__).parents[3] / "tests" / "kernels" / "simulator" / "warp_harness.c"
+HARNESS = Path(__file__).with_suffix(".c")
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-Wl,-Bsymbolic")
 
 F16, BF16, TF32, F32, F64, S8, U8, E4M3, E5M2, E4M3FNUZ, E5M2FNUZ, S32, S32_SATURATED = range(13)
@@ -98,12 +98,12 @@ def enumeration() -> dict[str, int]:
     text = (RUNTIME / "sim_lanes.h").read_text()
     block = re.search(r"enum SimFormat \{(.*?)\}", text, re.DOTALL)
     assert block
-    return {name: int(value) for name, value in re.findall(r"SIM_(\w+) = (\d+)", block[1])}
+    found = {name: int(value) for name, value in re.findall(r"SIM_(\w+) = (\d+)", block[1])}
+    assert found
+    return found
 
 
-needs_compiler = pytest.mark.skipif(
-    subprocess.run(["which", "cc"], capture_output=True, check=False).returncode != 0, reason="no C compiler"
-)
+needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
 
 # ---- elements of matrices
