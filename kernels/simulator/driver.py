@@ -109,7 +109,7 @@ class Device:
         for name, tensor in scratch.items():
             arguments.append((name, "*i8", tensor.data_ptr()))
             buffers.append(runtime.Buffer(tensor.data_ptr(), tensor.numel(), name, uninitialised=True))
-        return kernel.launch(
+        counters: Mapping[str, int] = kernel.launch(
             grid,
             arguments,
             buffers=[buffer for buffer in buffers if buffer.bytes],
@@ -118,6 +118,7 @@ class Device:
             resident=self.coresident,
             number=len(self.launches),
         )
+        return counters
 
     def _unwritten(self, memory: Storage) -> bool:
         """Whether a launch gets memory that is declared uninitialised; the first one may write it."""
@@ -207,7 +208,7 @@ def _schedule(chosen: str | runtime.Schedule | None, seed: int | None) -> runtim
         if seed is not None:
             raise ValueError(f"expected a schedule by name beside a seed, got {chosen}, which has its own")
         return chosen
-    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**64):
+    if seed is not None and (type(seed) is not int or not 0 <= seed < 2**64):
         raise ValueError(f"expected a seed from 0 to 2**64 - 1, got {seed!r}")
     name = ("fifo" if seed is None else "random") if chosen is None else chosen
     if name not in ("fifo", "random", "pct"):

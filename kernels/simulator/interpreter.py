@@ -175,7 +175,7 @@ class _Builder(NumericsBuilder):
         return before
 
     @staticmethod
-    def _read(pointer: Any, like: Any) -> np.ndarray:
+    def _read(pointer: Any, like: Any) -> Any:
         return triton_interpreter._interpreter.load(
             pointer.data, np.ones(pointer.data.shape, bool), np.zeros_like(like.data), like.data.dtype
         )

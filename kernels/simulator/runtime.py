@@ -81,7 +81,7 @@ def counter_names() -> tuple[str, ...]:
     """Names of the counters, in the library's order."""
     function = library().sim_counter_name
     function.restype = ctypes.c_char_p
-    names = []
+    names: list[str] = []
     while (name := function(len(names))) is not None:
         names.append(name.decode())
     return tuple(names)
@@ -219,7 +219,7 @@ def _error(
     schedule: str,
     target: str,
 ) -> errors.SimulatorError:
-    kind = KINDS[report.problem - 1]
+    kind: type[errors.SimulatorError] = KINDS[report.problem - 1]
     parties = tuple(_party(party, sites) for party in report.party[: report.parties])
     message = report.text.decode(errors="replace")
     if kind in WORDS:
