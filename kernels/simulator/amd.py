@@ -193,8 +193,12 @@ def _update_dpp(call: Call, _: re.Match[str]) -> list[str]:
 
 
 def _permlane(call: Call, match: re.Match[str]) -> list[str]:
-    rest = f"i32 %a2, i32 %a3, i32 {int(match[1] == 'x')}, i32 %site"
-    return _by_words(call.result, ["%a1"], lambda w: f"@sim_permlane16(i32 {w[0]}, {rest})")
+    rest = f"i32 %a2, i32 %a3, i32 %fetch, i32 %bound, i32 {int(match[1] == 'x')}, i32 %site"
+    lines = [f"%old = freeze {call.result} %a0"]
+    lines += ["%fetch = zext i1 %a4 to i32", "%bound = zext i1 %a5 to i32"]
+    return lines + _by_words(
+        call.result, ["%old", "%a1"], lambda w: f"@sim_permlane16(i32 {w[0]}, i32 {w[1]}, {rest})"
+    )
 
 
 def _permlane64(call: Call, _: re.Match[str]) -> list[str]:
@@ -384,7 +388,7 @@ _PATTERNS: list[tuple[str, Body]] = [
     # Signal and wait follow each other in what Triton emits; together they are the barrier.
     (r"s\.barrier\.wait", _do("call void @sim_barrier(i32 0, i32 0, i32 %site)")),
     (r"s\.barrier\.signal", _nothing),
-    (r"wave\.barrier", _do("call void @sim_warp_sync(i32 %site)")),
+    (r"wave\.barrier", _do("call void @sim_wave_barrier(i32 %site)")),
     # Hints to the scheduler, and waits for what has happened at once here.
     (r"s\.setprio|sched\.barrier|sched\.group\.barrier|iglp\.opt|s\.sleep|s\.nop", _nothing),
     (r"s\.waitcnt|s\.wait\.\w+cnt", _nothing),

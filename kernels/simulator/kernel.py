@@ -111,8 +111,7 @@ class Kernel:
 
     def site(self, index: int) -> str:
         """The source line and the instruction that an index stands for."""
-        sites = self.module.sites
-        return sites[index] if index < len(sites) else "unknown place"
+        return self.module.sites.get(index, "unknown place")
 
     def _granule(self) -> int:
         smallest = min(self.module.smallest, _LARGEST_GRANULE)

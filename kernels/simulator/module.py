@@ -35,6 +35,7 @@ from .host import (
     plain,
     to_bfloat,
 )
+from .loops import Loop, loops
 from .registers import Registers
 from .shared import SharedAddresses
 from .text import (
@@ -67,7 +68,7 @@ class Module:
         name: Of the kernel.
         text: LLVM IR, in which `ENTRY` takes a pointer to the packed arguments, and one to shared memory.
         parameters: Types of the arguments, in the order in which they are packed.
-        sites: What each number of a source line means.
+        sites: What each site means: the number of a line of the kernel's text, in words of its source.
         constants: Symbol and bytes of each table inside the module.
         smallest: Bytes of the smallest access to memory.
     """
@@ -75,7 +76,7 @@ class Module:
     name: str
     text: str
     parameters: tuple[str, ...]
-    sites: tuple[str, ...]
+    sites: dict[int, str]
     constants: dict[str, int]
     smallest: int
 
@@ -107,19 +108,26 @@ class _Translation:
     shared: SharedAddresses = field(default_factory=SharedAddresses)
     registers: Registers = field(default_factory=lambda: Registers(()))
     private: set[str] = field(default_factory=set)
+    loops: dict[int, Loop] = field(default_factory=dict)
+    turn: Loop | None = None  # of the loop whose header has begun
+    inlined: bool = True
+    sites: dict[int, str] = field(default_factory=dict)
     start: int = 0
+    number: int = 0
 
     def module(self) -> Module:
-        self.sites = Sites.of(self.llir)
+        self.source = Sites.of(self.llir)
         self.defined = set(re.findall(rf"^define [^@]*@({NAME})\(", self.llir, re.MULTILINE))
         try:
             lines = self.llir.splitlines()
-            for i, line in enumerate(lines):
+            for number, line in enumerate(lines):
+                self.number = number
                 if line.startswith("define"):
-                    self.registers = Registers(takewhile(lambda text: text != "}", lines[i + 1 :]))
+                    self.registers = Registers(takewhile(lambda text: text != "}", lines[number + 1 :]))
                 self._line(line)
         except UnknownInstruction as error:
-            message = f"kernel {self.kernel}: the simulator does not know the instruction {error}"
+            where = f"kernel {self.kernel}{self.target and f' for {self.target}'}"
+            message = f"{where}: the simulator does not know the instruction {error}"
             raise UnknownInstruction(message, target=self.target) from None
         if not self.kernel:
             raise ValueError("expected a module with a kernel, got none")
@@ -127,8 +135,7 @@ class _Translation:
         text = "\n".join([*declarations(body), body, ""])
         announced = re.findall(r"@sim_(?:access|atomic)\(ptr [^,]+, i32 (\d+)", text)
         smallest = min(map(int, announced), default=1)
-        words = tuple(self.sites.words)
-        return Module(self.kernel, text, tuple(self.parameters), words, self.constants, smallest)
+        return Module(self.kernel, text, tuple(self.parameters), self.sites, self.constants, smallest)
 
     # ---- lines
 
@@ -147,6 +154,7 @@ class _Translation:
         elif re.match(rf"{NAME}:", line):
             self.lines.append(line)
             self.registers.label()
+            self.turn = self.loops.get(self.number)
         else:
             self._instruction(line)
 
@@ -181,6 +189,9 @@ class _Translation:
         listed = ", ".join(f"{p.type} {p.value}" for p in parameters)
         self.lines.append(f"define internal {result} @{name}({listed}) {{")
         self.start, self.shared, self.private = len(self.lines), SharedAddresses(), set()
+        self.inlined = kernel
+        if self.target.startswith("gfx"):  # the order in which lanes come to places: runtime/warps.h
+            self.loops = loops(self.llir.splitlines())
 
     def _end(self) -> None:
         """Close a function; what its shared addresses are computed from comes first."""
@@ -208,6 +219,8 @@ class _Translation:
         opcode = re.sub(r"^(?:tail|musttail|notail) ", "", text).split()[0]
         if opcode == "alloca" or (opcode in _POINTERS and self.private & set(re.findall(r"%[\w.]+", text))):
             self.private.add(result)
+        if self.turn is not None and opcode != "phi":
+            self._begin_turn(self.turn)
         handler = getattr(self, f"_do_{opcode}", None)
         if handler is not None:
             handler(text)
@@ -216,11 +229,16 @@ class _Translation:
         else:
             raise UnknownInstruction(text)
 
+    def _begin_turn(self, loop: Loop) -> None:
+        self.lines.append(f"  call void @sim_loop(i32 {loop.depth}, i32 {loop.first}, i32 {loop.last})")
+        self.turn = None
+
     def _put(self, text: str) -> None:
         self.lines.append(f"  {self._result}{text}")
 
     def _site(self, what: str) -> str:
-        return str(self.sites.index(self._location, what))
+        self.sites[self.number] = self.source.words(self._location, what)
+        return str(self.number)
 
     # ---- memory
 
@@ -364,6 +382,8 @@ class _Translation:
         if key not in self.helpers:
             symbol = self.helpers[key] = f"simulated.{name}.{len(self.helpers)}"
             self.texts.append(define(name, symbol, result, types))
+            if self.target.startswith("gfx") and not self.inlined and "i32 %site)\n" in self.texts[-1]:
+                raise UnknownInstruction(f"{name} in a function that is not inlined")
         self._call_helper(self.helpers[key], result, arguments, name.split(".", 2)[2])
 
     def _call_helper(self, symbol: str, result: str, arguments: list[Operand], what: str) -> None:

@@ -94,7 +94,7 @@ def _barrier(f: Function, match: re.Match[str]) -> list[str]:
 
 @_rule(r"bar\.warp\.sync")
 def _warp(f: Function, match: re.Match[str]) -> list[str]:
-    f.do("call void @sim_warp_sync(i32 %site)")
+    f.do(f"call void @sim_warp_sync(i32 {_a(f, 0)}, i32 %site)")
     return []
 
 

@@ -130,7 +130,7 @@ def _barrier(body: Registers, i: Instruction) -> None:
     if i.has("cluster", "red") or not i.has("sync", "arrive"):
         raise UnknownInstruction(i.text)
     if i.has("warp"):
-        f.do("call void @sim_warp_sync(i32 %site)")
+        f.do(f"call void @sim_warp_sync(i32 {body.read(i.operands[0], 'u32')}, i32 %site)")
         return
     number, *rest = (body.read(operand, "u32") for operand in i.operands)
     name = "sim_barrier" if i.has("sync") else "sim_barrier_arrive"

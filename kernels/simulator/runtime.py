@@ -113,7 +113,7 @@ def launch(
     threads: int,
     shared: int = 0,
     buffers: Sequence[Buffer] = (),
-    schedule: Schedule = fifo(),  # noqa: B008 - immutable
+    schedule: Schedule = fifo(),  # noqa: B008 - a default that nobody can change
     checks: Checks = Checks.ALL,
     *,
     lanes: int = 32,

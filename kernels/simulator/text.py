@@ -229,29 +229,23 @@ def _widened(single: int) -> int:
 
 @dataclass
 class Sites:
-    """Where in the source the instructions stand: an index for each, and words for each index.
+    """Where in the source the instructions stand, in words.
 
     A location inside an inlined function is named by that function's line and by the line that called it.
     """
 
     metadata: dict[str, str]
-    words: list[str] = field(default_factory=lambda: ["unknown place"])
-    _index: dict[tuple[str, str], int] = field(default_factory=dict)
     _described: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, llir: str) -> Sites:
-        """The table of a module's text, without any place yet."""
+        """Those of a module's text."""
         return cls(dict(re.findall(r"^(![0-9]+) = (?:distinct )?(!DI\w+\(.*\))$", llir, re.MULTILINE)))
 
-    def index(self, location: str | None, what: str) -> int:
-        """Index of an instruction (`what` in words) at a location (`!17`)."""
-        key = (location or "", what)
-        if key not in self._index:
-            place = self._place(location) if location else ""
-            self._index[key] = len(self.words)
-            self.words.append(f"{place or 'unknown place'} ({what})")
-        return self._index[key]
+    def words(self, location: str | None, what: str) -> str:
+        """An instruction (`what` in words) at a location (`!17`)."""
+        place = self._place(location) if location else ""
+        return f"{place or 'unknown place'} ({what})"
 
     def _place(self, location: str) -> str:
         if location not in self._described:

@@ -2,22 +2,27 @@
 // table "DPP_CTRL Enumerations"; ds_permute, ds_bpermute, ds_swizzle: LDS instructions; v_readlane, v_mbcnt: VOP3),
 // "RDNA3 ISA" and "RDNA4 ISA" (v_permlane16, v_permlanex16, v_permlane64, row_share, row_xmask).
 //
-// A slot is null for a lane that is not active (EXEC). Nothing is written there, ds_*permute read zero from it, DPP
-// takes it as out of bounds, and readlane, which would read the register nevertheless, reads zero.
+// A slot is null for a lane that is not active (EXEC). Nothing is written there. ds_permute, ds_bpermute and
+// ds_swizzle read zero from it; DPP and v_permlane16 take it as out of bounds. What reads its register nevertheless
+// (v_permlane16 with FI, v_permlane64) gets all bits set here, for no kernel can know what is in it; v_readlane, whose
+// result all lanes use, is reported.
 #include "sim.h"
 #include "sim_lanes.h"
 
 // Every operation here but ds_permute and the swaps is a pull: a lane chooses its source from its own arguments.
 typedef struct {
-  uint32_t value, old, selector, selector_high, mode, masks, bound, result;
+  uint32_t value, old, selector, selector_high, mode, masks, bound, fetch, site, result;
 } Pull;
+
+enum { NOT_KNOWN = 0xffffffffu };  // what a register of a lane that is not active holds
 
 static Pull* record(void** slots, int lane) { return slots[lane]; }
 
 static uint32_t value_of(void** slots, int lane) { return slots[lane] ? record(slots, lane)->value : 0; }
 
 static void finish(const char* name, SimWarpOperation operation, Pull* p, uint32_t site) {
-  sim_warp(operation, name, p, site);
+  p->site = site;
+  sim_warp_active(operation, name, p, site);
 }
 
 static void read_lane(void** slots, int lanes, void* shared) {
@@ -25,7 +30,9 @@ static void read_lane(void** slots, int lanes, void* shared) {
   int first = 0;
   while (!slots[first]) first++;
   const Pull* p = slots[first];  // its selector is a scalar: the same in all lanes
-  uint32_t value = value_of(slots, p->mode ? (int)(p->selector % (uint32_t)lanes) : first);
+  int from = p->mode ? (int)(p->selector % (uint32_t)lanes) : first;
+  if (!slots[from]) sim_trap("readlane of a lane that is not active", p->site);
+  uint32_t value = value_of(slots, from);
   for (int lane = first; lane < lanes; lane++)
     if (slots[lane]) record(slots, lane)->result = value;
 }
@@ -133,12 +140,15 @@ static void permlane(void** slots, int lanes, void* shared) {
     if (!p) continue;
     uint32_t selector = lane & 8 ? p->selector_high : p->selector;
     int row = (lane & ~15) ^ (p->mode ? 16 : 0);
-    p->result = value_of(slots, row | (int)(selector >> (4 * (lane & 7)) & 15));
+    Pull* from = record(slots, row | (int)(selector >> (4 * (lane & 7)) & 15));
+    p->result = from ? from->value : p->fetch ? NOT_KNOWN : p->bound ? 0 : p->old;
   }
 }
 
-uint32_t sim_permlane16(uint32_t value, uint32_t low, uint32_t high, uint32_t across, uint32_t site) {
-  Pull p = {.value = value, .selector = low, .selector_high = high, .mode = across};
+uint32_t sim_permlane16(uint32_t old, uint32_t value, uint32_t low, uint32_t high, uint32_t fetch, uint32_t bound,
+                        uint32_t across, uint32_t site) {
+  Pull p = {.value = value, .old = old, .selector = low, .selector_high = high, .mode = across, .fetch = fetch,
+            .bound = bound};
   finish(across ? "permlanex16" : "permlane16", permlane, &p, site);
   return p.result;
 }
@@ -148,7 +158,7 @@ static void exchange_halves(void** slots, int lanes, void* shared) {
   sim_count(SIM_COUNT_shuffles, 1);
   int other = lanes == 64 ? 32 : 0;  // in a wave of 32 it moves nothing
   for (int lane = 0; lane < lanes; lane++)
-    if (slots[lane]) record(slots, lane)->result = value_of(slots, lane ^ other);
+    if (slots[lane]) record(slots, lane)->result = slots[lane ^ other] ? value_of(slots, lane ^ other) : NOT_KNOWN;
 }
 
 uint32_t sim_permlane64(uint32_t value, uint32_t site) {
@@ -177,7 +187,7 @@ static void swap_rows(void** slots, int lanes, void* shared) {
 
 void sim_permlane_swap(uint32_t* x, uint32_t* y, uint32_t width, uint32_t site) {
   Swap s = {*x, *y, width};
-  sim_warp(swap_rows, width == 16 ? "permlane16_swap" : "permlane32_swap", &s, site);
+  sim_warp_active(swap_rows, width == 16 ? "permlane16_swap" : "permlane32_swap", &s, site);
   *x = s.x;
   *y = s.y;
 }

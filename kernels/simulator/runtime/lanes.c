@@ -4,16 +4,16 @@
 //
 // Each collective is a record of a lane's arguments and results, an operation over the records of all lanes, and the
 // function that a lane calls.
+//
+// NVIDIA's take place among the lanes of their member mask, all of which must come (warps.h); a slot is null for the
+// others. What a lane gets from one of those is undefined by the ISA, and has all bits set here.
 #include "sim_lanes.h"
 
 #include "sim.h"
 
 #define RECORD(Type, slots, lane) ((Type*)(slots)[lane])
 
-// A collective of some lanes of a warp only is not simulated (Triton always names all of them).
-static void require_all(uint32_t members, const char* what) {
-  if (members != 0xffffffffu) sim_unknown(what);
-}
+enum { NOT_KNOWN = 0xffffffffu };
 
 // ---- shfl.sync
 typedef struct {
@@ -25,6 +25,7 @@ static void shuffle(void** slots, int lanes, void* shared) {
   sim_count(SIM_COUNT_shuffles, 1);
   for (int lane = 0; lane < lanes; lane++) {
     Shuffle* s = slots[lane];
+    if (!s) continue;
     int b = s->lane & 31, clamp = s->clamp & 31, segment = s->clamp >> 8 & 31;
     int lowest = lane & segment, limit = lowest | (clamp & ~segment), from = lane;
     switch (s->mode) {
@@ -34,15 +35,15 @@ static void shuffle(void** slots, int lanes, void* shared) {
       case SIM_SHUFFLE_BFLY: from = lane ^ b; break;
     }
     s->in_range = s->mode == SIM_SHUFFLE_UP ? from >= limit : from <= limit;
-    s->result = RECORD(Shuffle, slots, s->in_range ? from : lane)->value;
+    const Shuffle* source = slots[s->in_range ? from : lane];
+    s->result = source ? source->value : NOT_KNOWN;
   }
 }
 
 uint32_t sim_shuffle(uint32_t value, uint32_t lane, uint32_t clamp, uint32_t mode, uint32_t members,
                      uint32_t* in_range, uint32_t site) {
-  require_all(members, "shfl.sync of a part of a warp");
   Shuffle s = {value, lane, clamp, mode, 0, 0};
-  sim_warp(shuffle, "shfl.sync", &s, site);
+  sim_warp_members(shuffle, "shfl.sync", &s, members, site);
   if (in_range) *in_range = s.in_range;
   return s.result;
 }
@@ -65,47 +66,20 @@ static void ballot(void** slots, int lanes, void* shared) {
 
 uint64_t sim_ballot(uint32_t value, uint32_t site) {
   Ballot b = {value, 0};
-  sim_warp(ballot, "ballot", &b, site);
+  sim_warp_active(ballot, "ballot", &b, site);
   return b.ballot;
 }
 
 uint32_t sim_vote(uint32_t value, uint32_t mode, uint32_t members, uint32_t site) {
-  require_all(members, "vote.sync of a part of a warp");
   Ballot b = {value, 0};
-  sim_warp(ballot, "vote.sync", &b, site);
+  sim_warp_members(ballot, "vote.sync", &b, members, site);
   uint32_t mask = (uint32_t)b.ballot;
   switch (mode) {
-    case SIM_VOTE_ALL: return mask == 0xffffffffu;
+    case SIM_VOTE_ALL: return mask == members;
     case SIM_VOTE_ANY: return mask != 0;
-    case SIM_VOTE_UNIFORM: return mask == 0 || mask == 0xffffffffu;
+    case SIM_VOTE_UNIFORM: return mask == 0 || mask == members;
     default: return mask;
   }
-}
-
-typedef struct {
-  uint64_t value;
-  uint32_t same;
-} Match;
-
-static void match(void** slots, int lanes, void* shared) {
-  (void)shared;
-  sim_count(SIM_COUNT_votes, 1);
-  for (int lane = 0; lane < lanes; lane++) {
-    Match* m = slots[lane];
-    m->same = 0;
-    for (int other = 0; other < lanes; other++)
-      m->same |= (uint32_t)(RECORD(Match, slots, other)->value == m->value) << other;
-  }
-}
-
-uint32_t sim_match(uint64_t value, uint32_t all_mode, uint32_t members, uint32_t* all, uint32_t site) {
-  require_all(members, "match.sync of a part of a warp");
-  Match m = {value, 0};
-  sim_warp(match, "match.sync", &m, site);
-  if (!all_mode) return m.same;
-  uint32_t agree = m.same == 0xffffffffu;
-  if (all) *all = agree;
-  return agree ? m.same : 0;
 }
 
 static void meet(void** slots, int lanes, void* shared) {
@@ -113,10 +87,10 @@ static void meet(void** slots, int lanes, void* shared) {
 }
 
 uint32_t sim_elect(uint32_t members, uint32_t* leader, uint32_t site) {
-  require_all(members, "elect.sync of a part of a warp");
-  sim_warp(meet, "elect.sync", 0, site);
-  if (leader) *leader = 0;
-  return sim_lane() == 0;
+  sim_warp_members(meet, "elect.sync", 0, members, site);
+  const uint32_t lowest = (uint32_t)__builtin_ctz(members);
+  if (leader) *leader = lowest;
+  return sim_lane() == lowest;
 }
 
 // ---- redux.sync
@@ -157,18 +131,20 @@ static uint32_t combine(uint32_t a, uint32_t b, uint32_t operation) {
 static void redux(void** slots, int lanes, void* shared) {
   (void)shared;
   sim_count(SIM_COUNT_shuffles, 1);
-  uint32_t result = RECORD(Redux, slots, 0)->value;
-  for (int lane = 1; lane < lanes; lane++) {
-    Redux* r = slots[lane];
-    result = combine(result, r->value, r->operation);
+  int first = 0;
+  while (!slots[first]) first++;
+  uint32_t result = RECORD(Redux, slots, first)->value;
+  for (int lane = first + 1; lane < lanes; lane++) {
+    const Redux* r = slots[lane];
+    if (r) result = combine(result, r->value, r->operation);
   }
-  for (int lane = 0; lane < lanes; lane++) RECORD(Redux, slots, lane)->result = result;
+  for (int lane = first; lane < lanes; lane++)
+    if (slots[lane]) RECORD(Redux, slots, lane)->result = result;
 }
 
 uint32_t sim_redux(uint32_t value, uint32_t operation, uint32_t members, uint32_t site) {
-  require_all(members, "redux.sync of a part of a warp");
   Redux r = {value, operation, 0};
-  sim_warp(redux, "redux.sync", &r, site);
+  sim_warp_members(redux, "redux.sync", &r, members, site);
   return r.result;
 }
 

@@ -3,11 +3,9 @@
 
 uint16_t sim_to_half(float x) { return (uint16_t)encode(x, &HALF, TO_NEAREST_EVEN, 0); }
 uint16_t sim_to_half_zero(float x) { return (uint16_t)encode(x, &HALF, TO_ZERO, 0); }
-float sim_from_half(uint32_t bits) { return half_to_float((uint16_t)bits); }
 
 uint16_t sim_to_bfloat(float x) { return (uint16_t)encode(x, &BFLOAT, TO_NEAREST_EVEN, 0); }
 uint16_t sim_to_bfloat_zero(float x) { return (uint16_t)encode(x, &BFLOAT, TO_ZERO, 0); }
-float sim_from_bfloat(uint32_t bits) { return bits_to_float(bits << 16); }
 
 // PTX gives 0x7fffffff for a NaN, and leaves the low 13 bits of other results unsaid; here they are zero.
 static float to_tf32(float x, enum Rounding rounding) {

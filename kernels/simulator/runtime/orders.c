@@ -128,17 +128,17 @@ void orders_meet(Program* program, Barrier* barrier) {
   memset(barrier->clocks, 0, threads * sizeof *barrier->clocks);
 }
 
-void orders_warp(Warp* warp) {
+void orders_warp(Warp* warp, uint64_t lanes) {
   if (!warp->threads[0].known) return;
   uint32_t clocks[SIM_MOST_THREADS] = {0};
   Knowledge* joined = NULL;
-  for (uint32_t i = 0; i < warp->lanes; i++) {
-    Thread* thread = &warp->threads[i];
+  for (uint64_t left = lanes; left; left &= left - 1) {
+    Thread* thread = &warp->threads[__builtin_ctzll(left)];
     if (joined != thread->known) add(&joined, thread->known);
     clocks[thread->number] = thread->clock++;
   }
   Knowledge* all = knowledge_with_all(joined, clocks);
-  for (uint32_t i = 0; i < warp->lanes; i++) learn(&warp->threads[i], all);
+  for (uint64_t left = lanes; left; left &= left - 1) learn(&warp->threads[__builtin_ctzll(left)], all);
   knowledge_drop(all);
   knowledge_drop(joined);
 }

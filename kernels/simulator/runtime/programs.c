@@ -13,6 +13,7 @@
 #include "steps.h"
 #include "stuck.h"
 #include "values.h"
+#include "warps.h"
 
 Launch sim_state;
 Thread* sim_current;
@@ -98,47 +99,13 @@ void sim_yield(uint32_t site) {
 }
 
 // ---- rendezvous
-static void wait_here(Thread* me, enum Waiting waiting, uint32_t site) {
+void sim_wait(enum Waiting waiting, uint32_t site) {
+  Thread* me = sim_current;
   me->waiting = waiting;
   me->site = site;
+  me->warp->waiting |= bit(me);
+  warp_waits(me->warp);
   sim_leave(me);
-}
-
-static void meet(Warp* warp, Thread* last) {
-  warp->arrived = 0;
-  for (uint32_t i = 0; i < warp->lanes; i++) warp->threads[i].waiting = RUNS;
-  schedule_ready(warp, (warp->lanes == 64 ? ~0ull : (1ull << warp->lanes) - 1) & ~bit(last));
-}
-
-static void gather(SimWarpOperation operation, const char* name, void* mine, uint32_t site) {
-  Thread* me = sim_current;
-  Warp* warp = me->warp;
-  values_settle();
-  if (!warp->arrived) {
-    warp->operation = operation;
-    warp->name = name;
-  } else if (warp->operation != operation || (warp->name != name && strcmp(warp->name, name) != 0)) {
-    stuck_report_lanes(me, name, site);
-  }
-  warp->slots[me->lane] = mine;
-  if (++warp->arrived < warp->lanes) {
-    wait_here(me, IN_WARP, site);
-    return;
-  }
-  me->site = site;
-  if (operation) operation(warp->slots, (int)warp->lanes, me->program->shared);
-  else orders_warp(warp);
-  meet(warp, me);
-}
-
-void sim_warp(SimWarpOperation operation, const char* name, void* mine, uint32_t site) {
-  if (!sim_current->warp->arrived) sim_add(SIM_COUNT_warp_operations, 1);
-  gather(operation, name, mine, site);
-}
-
-void sim_warp_sync(uint32_t site) {
-  if (!sim_current->warp->arrived) sim_add(SIM_COUNT_warp_syncs, 1);
-  gather(NULL, "bar.warp.sync", NULL, site);
 }
 
 static void open_barrier(Program* program, Barrier* barrier, uint32_t id) {
@@ -150,6 +117,7 @@ static void open_barrier(Program* program, Barrier* barrier, uint32_t id) {
     Thread* thread = &program->threads[i];
     if (thread->waiting != AT_BARRIER || thread->barrier != id) continue;
     thread->waiting = RUNS;
+    thread->warp->waiting &= ~bit(thread);
     schedule_ready(thread->warp, bit(thread));
   }
 }
@@ -175,7 +143,7 @@ static void arrive(uint32_t id, uint32_t threads, uint32_t site, int waits) {
   const int last = ++barrier->arrived == threads;
   me->waiting = waits ? AT_BARRIER : RUNS;
   if (!last) {
-    if (waits) wait_here(me, AT_BARRIER, site);
+    if (waits) sim_wait(AT_BARRIER, site);
     return;
   }
   open_barrier(program, barrier, id);
@@ -210,11 +178,10 @@ static void run_thread(void) {
   copies_end(me);
   products_end(me);
   me->waiting = ENDED;
-  me->warp->ended++;
   sim_progress();
   // A program's stacks are used anew by the next one, so what begins it runs on none of them.
   if (++me->program->ended == sim_state.wanted.threads) fiber_switch(&me->fiber, &sim_state.main);
-  sim_leave(me);
+  sim_wait(ENDED, SIM_NOBODY);
   abort();                       // a thread that ended is never ready
 }
 

@@ -7,12 +7,24 @@
 #include "products.h"
 #include "sim.h"
 
-enum { SIM_BARRIERS = 16, SIM_MOST_LANES = 64, SIM_MOST_THREADS = 1024 };
+enum { SIM_BARRIERS = 16, SIM_MOST_LANES = 64, SIM_MOST_THREADS = 1024, SIM_LOOPS = 16 };
 
 struct Knowledge;
 struct Program;
 
 enum Waiting { RUNS, AT_BARRIER, IN_WARP, ENDED };
+
+typedef struct Loop {            // that a thread is in, or was in last
+  uint32_t first, last;         // its sites
+  uint32_t turn;
+} Loop;
+
+typedef struct Meeting {         // of lanes, in which a thread waits
+  SimWarpOperation operation;   // null: only memory is ordered
+  const char* name;
+  uint64_t members;             // who must come; 0: those that are active
+  uint32_t site;                // to which they must come; SIM_NOBODY: to any
+} Meeting;
 
 typedef struct Thread {
   Fiber fiber;
@@ -21,6 +33,8 @@ typedef struct Thread {
   uint32_t number, lane;        // in its program, in its warp
   enum Waiting waiting;
   uint32_t barrier, site;       // what it waits at
+  Meeting meeting;
+  Loop loops[SIM_LOOPS];        // by depth
   // What happened before what this thread does next: see orders.h.
   uint32_t clock;
   struct Knowledge *known, *acquirable, *released;
@@ -33,15 +47,15 @@ typedef struct Thread {
 } Thread;
 
 typedef struct Warp {
-  uint64_t ready;               // lanes that can run
-  uint64_t parked;              // lanes that can when the warp is chosen: steps.h
+  uint64_t ready, waiting;      // lanes that can run; that wait or have ended
+  uint64_t here;                // those of them that wait for other lanes
+  uint64_t parked;              // lanes that can run when the warp is chosen: steps.h
   int64_t priority;
   uint32_t place;               // among the warps that can run
   uint32_t number;              // in the launch's slots
-  uint32_t lanes, arrived, ended, last;  // last: the lane that ran
-  SimWarpOperation operation;   // in which `arrived` lanes wait
-  const char* name;
-  void* slots[SIM_MOST_LANES];
+  uint32_t lanes, last;         // last: the lane that ran
+  int mixed;                    // those that are `here` are not all in one meeting
+  void* slots[SIM_MOST_LANES];  // what they gave
   Thread* threads;
 } Warp;
 
@@ -83,6 +97,8 @@ __attribute__((noreturn, format(printf, 2, 3))) void sim_fail(uint32_t problem, 
 void sim_party(const Thread* thread, uint32_t site, uint32_t kind, const char* what);  // adds one to the report
 void sim_party_is(uint32_t program, uint32_t thread, uint32_t site, uint32_t kind, const char* what);
 
+// This thread waits, and others run until somebody has made it ready.
+void sim_wait(enum Waiting waiting, uint32_t site);
 void sim_give_way(void);        // lets other threads run; this one can go on
 void sim_leave(Thread* me);     // the same; this one is ready if the caller has said so
 void sim_progress(void);        // something changed that others may wait for

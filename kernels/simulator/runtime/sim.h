@@ -57,13 +57,22 @@ SIM_API void sim_product_read(uint32_t when, uint32_t site);  // before another 
 // ---- rendezvous. All may switch.
 SIM_API void sim_barrier(uint32_t id, uint32_t threads, uint32_t site);         // bar.sync; 0 threads: all
 SIM_API void sim_barrier_arrive(uint32_t id, uint32_t threads, uint32_t site);  // bar.arrive: does not wait
-SIM_API void sim_warp_sync(uint32_t site);      // bar.warp.sync: orders the memory of the warp's threads
+// bar.warp.sync: orders the memory of the lanes that `members` has bits of.
+SIM_API void sim_warp_sync(uint32_t members, uint32_t site);
 
-// A collective of a warp: all lanes meet, the last one runs the operation on the pointers that the lanes gave
-// (lane by lane; they point to the lanes' stacks) and on the program's shared memory. It orders no memory.
-// Lanes that meet in different operations diverge, which ends the launch.
+// A collective of a warp: lanes meet, the last one runs the operation on the pointers that the lanes gave (lane by
+// lane; they point to the lanes' stacks; null for a lane that does not take part) and on the program's shared memory.
+// It orders no memory. Who meets: all lanes; those of a member mask (NVIDIA's .sync), which is the same for all of
+// them; or the active ones (AMD): the lanes that come to this place in the same turn of its loops, as in a wave whose
+// lanes go through a branch while the others wait behind it. warps.h has the rules.
 typedef void (*SimWarpOperation)(void** slots, int lanes, void* shared);
 SIM_API void sim_warp(SimWarpOperation operation, const char* name, void* mine, uint32_t site);
+SIM_API void sim_warp_members(SimWarpOperation operation, const char* name, void* mine, uint32_t members,
+                              uint32_t site);
+SIM_API void sim_warp_active(SimWarpOperation operation, const char* name, void* mine, uint32_t site);
+SIM_API void sim_wave_barrier(uint32_t site);   // AMD's wave.barrier: orders the memory of the active lanes
+// A turn of a loop begins. Loops are counted from 0, outer ones first; the sites from first to last are in it.
+SIM_API void sim_loop(uint32_t depth, uint32_t first, uint32_t last);
 // Within an operation: the access counts as one of this lane (bounds, races, ...).
 SIM_API void sim_access_of_lane(uint32_t lane, const void* p, uint32_t bytes, uint32_t kind, uint32_t site);
 

@@ -41,9 +41,6 @@ enum SimVote { SIM_VOTE_ALL = 0, SIM_VOTE_ANY = 1, SIM_VOTE_UNIFORM = 2, SIM_VOT
 /* vote.sync: `value` is 0 or 1; all/any/uni return 0 or 1, ballot the mask of the lanes. */
 uint32_t sim_vote(uint32_t value, uint32_t mode, uint32_t members, uint32_t site);
 
-/* match.any.sync / match.all.sync (b32 zero-extended, b64): the mask; *all receives the predicate of match.all. */
-uint32_t sim_match(uint64_t value, uint32_t all_mode, uint32_t members, uint32_t* all, uint32_t site);
-
 /* elect.sync: returns 1 in the elected lane (the lowest member), *leader receives its number in every lane. */
 uint32_t sim_elect(uint32_t members, uint32_t* leader, uint32_t site);
 
@@ -79,16 +76,15 @@ void sim_wgmma(void* d, const uint32_t* a, uint64_t descriptor_a, uint64_t descr
 /* ---- formats (round to nearest even unless said; NaN gives the canonical NaN of the instruction) ----------------- */
 uint16_t sim_to_half(float x);            /* cvt.rn.f16.f32 */
 uint16_t sim_to_half_zero(float x);       /* cvt.rz.f16.f32 */
-float sim_from_half(uint32_t bits);       /* cvt.f32.f16; the upper bits are ignored */
 uint16_t sim_to_bfloat(float x);          /* cvt.rn.bf16.f32: NaN gives 0x7fff */
 uint16_t sim_to_bfloat_zero(float x);     /* cvt.rz.bf16.f32 */
-float sim_from_bfloat(uint32_t bits);
 float sim_to_tf32_away(float x);          /* cvt.rna.tf32.f32: ties away from zero; 13 low bits zero */
 float sim_to_tf32(float x);               /* cvt.rn.tf32.f32 */
 uint32_t sim_to_fp8(float x, uint32_t format, uint32_t saturate); /* cvt.rn.satfinite.{e4m3,e5m2}: one byte */
 float sim_from_fp8(uint32_t bits, uint32_t format);
 
 /* ---- AMD: moving values between lanes (CDNA3 and RDNA3/RDNA4 ISA guides) ----------------------------------------- */
+/* The active lanes do these (sim.h); amd_lanes.c says what comes from a lane that is not. */
 /* v_readfirstlane_b32: the value of the lowest lane. v_readlane_b32: the value of lane `lane` (modulo the wave). */
 uint32_t sim_readfirstlane(uint32_t value, uint32_t site);
 uint32_t sim_readlane(uint32_t value, uint32_t lane, uint32_t site);
@@ -101,8 +97,10 @@ uint32_t sim_bpermute(uint32_t address, uint32_t value, uint32_t site);
 uint32_t sim_permute(uint32_t address, uint32_t value, uint32_t site);
 /* ds_swizzle_b32 with its 16-bit offset field. */
 uint32_t sim_swizzle(uint32_t value, uint32_t offset, uint32_t site);
-/* v_permlane16_b32 (across = 0) and v_permlanex16_b32 (across = 1): selectors of lanes 0..7 and 8..15 of a row. */
-uint32_t sim_permlane16(uint32_t value, uint32_t low, uint32_t high, uint32_t across, uint32_t site);
+/* v_permlane16_b32 (across = 0) and v_permlanex16_b32 (across = 1): selectors of lanes 0..7 and 8..15 of a row. From
+ * a lane that is not active: what is in it if `fetch`, else 0 if `bound`, else `old`. */
+uint32_t sim_permlane16(uint32_t old, uint32_t value, uint32_t low, uint32_t high, uint32_t fetch, uint32_t bound,
+                        uint32_t across, uint32_t site);
 /* v_permlane64_b32: exchange the halves of a wave of 64. */
 uint32_t sim_permlane64(uint32_t value, uint32_t site);
 /* v_permlane{16,32}_swap_b32 (gfx950): exchanges odd rows (halves) of *x with even rows (halves) of *y. */

@@ -14,7 +14,7 @@ static void words(const Thread* thread, uint32_t alike, char* text, size_t room)
       snprintf(text, room, "waits at barrier %u (%u threads alike)", thread->barrier, alike);
       break;
     case IN_WARP:
-      snprintf(text, room, "waits in %.16s (%u lanes alike)", thread->warp->name, alike);
+      snprintf(text, room, "waits in %.16s (%u lanes alike)", thread->meeting.name, alike);
       break;
     case ENDED:
       snprintf(text, room, "has ended (%u threads alike)", alike);
@@ -93,14 +93,14 @@ void stuck_report_polls(void) {
   sim_fail(SIM_LIVELOCK, "%llu polls in vain", polls);
 }
 
-void stuck_report_lanes(const Thread* me, const char* name, uint32_t site) {
-  const Warp* warp = me->warp;
-  sim_party(me, site, 0, name);
-  for (uint32_t i = 0; i < warp->lanes; i++)
-    if (warp->threads[i].waiting == IN_WARP) {
-      sim_party(&warp->threads[i], warp->threads[i].site, 0, warp->name);
-      break;
-    }
+static void party(const Thread* lane) {
+  const char* what = lane->waiting == AT_BARRIER ? "barrier" : lane->waiting == ENDED ? "has ended" : lane->meeting.name;
+  sim_party(lane, lane->waiting == ENDED ? SIM_NOBODY : lane->site, 0, what);
+}
+
+void stuck_report_lanes(const Thread* one, const Thread* other) {
+  party(one);
+  party(other);
   sim_fail(SIM_DIVERGENCE, "lanes of a warp meet in different operations");
 }
 

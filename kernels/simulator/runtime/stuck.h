@@ -6,7 +6,7 @@
 
 __attribute__((noreturn)) void stuck_report(void);        // nobody can run
 __attribute__((noreturn)) void stuck_report_polls(void);  // all have polled for too long
-__attribute__((noreturn)) void stuck_report_lanes(const Thread* me, const char* name, uint32_t site);
+__attribute__((noreturn)) void stuck_report_lanes(const Thread* one, const Thread* other);
 __attribute__((noreturn)) void stuck_report_sizes(const Thread* me, uint32_t id, uint32_t threads, uint32_t site);
 
 #endif

@@ -63,7 +63,7 @@ def mutants(llir: str) -> Iterator[Mutant]:
     for number, line in enumerate(lines):
         for kind, rule in RULES.items():
             for change, edits in rule(lines, number):
-                place = sites.words[sites.index(_location(line), _instruction(line))]
+                place = sites.words(_location(line), _instruction(line))
                 yield Mutant(kind, change, place, tuple(edits.items()))
 
 

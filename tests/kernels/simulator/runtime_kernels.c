@@ -141,7 +141,7 @@ KERNEL warp_exchange(Arguments* a, void* shared) {
   float* s = shared;
   const uint32_t lane = sim_lane();
   shared_store(s + lane, (float)lane, 1);
-  if (a->mode == 0) sim_warp_sync(2);
+  if (a->mode == 0) sim_warp_sync(0xffffffff, 2);
   sim_access(s + 31 - lane, 4, SIM_SHARED, 3);
   if (a->mode == 0) store(a->out + lane, s[31 - lane], 4);
 }

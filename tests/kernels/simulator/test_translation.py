@@ -86,10 +86,9 @@ def test_sites_name_the_line_and_its_callers() -> None:
         "!6 = distinct !DILexicalBlockFile(scope: !4, file: !2, discriminator: 0)\n"
         "!7 = !DILocation(line: 50, column: 1, scope: !6, inlinedAt: !5)\n"
     )
-    assert sites.words[sites.index("!5", "load")] == "kernel.py:17 (load)"
-    assert sites.words[sites.index("!7", "ex2")] == "standard.py:50, called from kernel.py:17 (ex2)"
-    assert sites.words[sites.index(None, "store")] == "unknown place (store)"
-    assert sites.index("!5", "load") == 1
+    assert sites.words("!5", "load") == "kernel.py:17 (load)"
+    assert sites.words("!7", "ex2") == "standard.py:50, called from kernel.py:17 (ex2)"
+    assert sites.words(None, "store") == "unknown place (store)"
 
 
 # ---- instructions one by one

@@ -51,6 +51,20 @@ void sim_warp(SimWarpOperation operation, const char* name, void* mine, uint32_t
   swapcontext(&contexts[lane], &caller);
 }
 
+void sim_warp_active(SimWarpOperation operation, const char* name, void* mine, uint32_t site) {
+  sim_warp(operation, name, mine, site);
+}
+
+void sim_warp_members(SimWarpOperation operation, const char* name, void* mine, uint32_t members, uint32_t site) {
+  if (members != active) sim_unknown("other members than the lanes that take part");
+  sim_warp(operation, name, mine, site);
+}
+
+void sim_trap(const char* what, uint32_t site) {
+  (void)site;
+  sim_unknown(what);
+}
+
 static void body(void) {
   const Word* a = arguments[lane];
   results[lane] = function(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14],

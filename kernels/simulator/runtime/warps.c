@@ -1,0 +1,159 @@
+#include "warps.h"
+
+#include <string.h>
+
+#include "orders.h"
+#include "schedules.h"
+#include "stuck.h"
+#include "values.h"
+
+static uint64_t bit(const Thread* thread) { return 1ull << thread->lane; }
+static uint64_t all_of(const Warp* warp) { return warp->lanes == 64 ? ~0ull : (1ull << warp->lanes) - 1; }
+static Thread* first_of(const Warp* warp, uint64_t lanes) { return &warp->threads[__builtin_ctzll(lanes)]; }
+
+// ---- the order of places
+static int holds(const Loop* loop, uint32_t site) { return loop->first <= site && site <= loop->last; }
+
+// Negative if the lane waits at an earlier place than the other one, 0 at the same one.
+static int compare(const Thread* one, const Thread* other) {
+  for (uint32_t i = 0; i < SIM_LOOPS; i++) {
+    const Loop *a = &one->loops[i], *b = &other->loops[i];
+    if (!holds(a, one->site) || !holds(b, other->site) || a->first != b->first) break;
+    if (a->turn != b->turn) return a->turn < b->turn ? -1 : 1;
+  }
+  return one->site < other->site ? -1 : one->site > other->site;
+}
+
+void sim_loop(uint32_t depth, uint32_t first, uint32_t last) {
+  Loop* loop = &sim_current->loops[depth];
+  if (loop->first != first) *loop = (Loop){first, last, 0};
+  loop->turn++;
+  for (uint32_t i = depth + 1; i < SIM_LOOPS && sim_current->loops[i].last; i++) sim_current->loops[i] = (Loop){0};
+}
+
+// ---- meetings
+static int meet(const Thread* one, const Thread* other) {
+  const Meeting *a = &one->meeting, *b = &other->meeting;
+  if (a->operation != b->operation || a->members != b->members || a->site != b->site) return 0;
+  if (a->name != b->name && strcmp(a->name, b->name) != 0) return 0;
+  return a->members || compare(one, other) == 0;
+}
+
+static uint64_t in_meeting_of(const Warp* warp, const Thread* one) {
+  if (!warp->mixed) return warp->here;
+  uint64_t found = 0;
+  for (uint64_t left = warp->here; left; left &= left - 1)
+    if (meet(one, first_of(warp, left))) found |= left & -left;
+  return found;
+}
+
+static void run(Warp* warp, const Meeting* meeting, uint64_t lanes) {
+  void* slots[SIM_MOST_LANES];
+  for (uint32_t i = 0; i < warp->lanes; i++) slots[i] = lanes >> i & 1 ? warp->slots[i] : NULL;
+  sim_add(meeting->operation ? SIM_COUNT_warp_operations : SIM_COUNT_warp_syncs, 1);
+  if (meeting->operation) meeting->operation(slots, (int)warp->lanes, first_of(warp, lanes)->program->shared);
+  else orders_warp(warp, lanes);
+  warp->here &= ~lanes;
+  warp->waiting &= ~lanes;
+  if (!warp->here) warp->mixed = 0;
+  for (uint64_t left = lanes; left; left &= left - 1) first_of(warp, left)->waiting = RUNS;
+}
+
+static void come(Thread* me, Meeting meeting, void* mine, uint32_t site) {
+  Warp* warp = me->warp;
+  values_settle();
+  me->meeting = meeting;
+  me->site = site;
+  warp->slots[me->lane] = mine;
+  if (warp->here && !warp->mixed) warp->mixed = !meet(me, first_of(warp, warp->here));
+  warp->here |= bit(me);
+}
+
+// Two that wait for each other, and not in one meeting.
+static void refuse_to_wait(const Thread* me) {
+  const Warp* warp = me->warp;
+  for (uint64_t left = warp->here & me->meeting.members & ~bit(me); left; left &= left - 1) {
+    const Thread* other = first_of(warp, left);
+    if (other->meeting.members & bit(me) && !meet(me, other)) stuck_report_lanes(me, other);
+  }
+}
+
+static void gather(Meeting meeting, void* mine, uint32_t site) {
+  Thread* me = sim_current;
+  Warp* warp = me->warp;
+  const uint64_t members = meeting.members;
+  if (!(members & bit(me))) {
+    sim_party(me, site, 0, meeting.name);
+    sim_fail(SIM_TRAPPED, "%s by lane %u, which its member mask 0x%llx has not", meeting.name, me->lane,
+             (unsigned long long)members);
+  }
+  come(me, meeting, mine, site);
+  if (warp->mixed) refuse_to_wait(me);
+  const uint64_t lanes = (warp->here & members) == members ? in_meeting_of(warp, me) : 0;
+  if (!lanes || lanes != members) {
+    sim_wait(IN_WARP, site);
+    return;
+  }
+  run(warp, &me->meeting, lanes);
+  schedule_ready(warp, lanes & ~bit(me));
+}
+
+void sim_warp(SimWarpOperation operation, const char* name, void* mine, uint32_t site) {
+  gather((Meeting){operation, name, all_of(sim_current->warp), site}, mine, site);
+}
+
+void sim_warp_members(SimWarpOperation operation, const char* name, void* mine, uint32_t members, uint32_t site) {
+  gather((Meeting){operation, name, members, SIM_NOBODY}, mine, site);
+}
+
+void sim_warp_sync(uint32_t members, uint32_t site) {
+  gather((Meeting){NULL, "bar.warp.sync", members, SIM_NOBODY}, NULL, site);
+}
+
+// ---- the active lanes
+void sim_warp_active(SimWarpOperation operation, const char* name, void* mine, uint32_t site) {
+  Thread* me = sim_current;
+  Warp* warp = me->warp;
+  come(me, (Meeting){operation, name, 0, SIM_NOBODY}, mine, site);
+  if (warp->mixed || warp->here != all_of(warp)) {
+    sim_wait(IN_WARP, site);
+    return;
+  }
+  run(warp, &me->meeting, warp->here);
+  schedule_ready(warp, all_of(warp) & ~bit(me));
+}
+
+void sim_wave_barrier(uint32_t site) { sim_warp_active(NULL, "wave.barrier", NULL, site); }
+
+static const Thread* earliest(const Warp* warp) {
+  const Thread* best = NULL;
+  for (uint32_t i = 0; i < warp->lanes; i++) {
+    const Thread* lane = &warp->threads[i];
+    if (lane->waiting != ENDED && (!best || compare(lane, best) < 0)) best = lane;
+  }
+  return best;
+}
+
+static const Thread* elsewhere(const Warp* warp, const Thread* one) {
+  const Thread* found = one;
+  for (uint32_t i = 0; i < warp->lanes && found == one; i++)
+    if (warp->threads[i].waiting == ENDED || compare(&warp->threads[i], one)) found = &warp->threads[i];
+  return found;
+}
+
+static int some_are_active(const Warp* warp) {
+  for (uint64_t left = warp->here; left; left &= left - 1)
+    if (!first_of(warp, left)->meeting.members) return 1;
+  return 0;
+}
+
+void warp_waits(Warp* warp) {
+  if (!warp->here || warp->waiting != all_of(warp) || !some_are_active(warp)) return;
+  const Thread* first = earliest(warp);
+  // A barrier, and what all lanes of a wave must do, are not for some of them.
+  if (first->waiting == AT_BARRIER || first->meeting.members) stuck_report_lanes(first, elsewhere(warp, first));
+  const uint64_t lanes = in_meeting_of(warp, first);
+  const Meeting meeting = first->meeting;
+  run(warp, &meeting, lanes);
+  schedule_ready(warp, lanes);
+}

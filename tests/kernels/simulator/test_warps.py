@@ -1,0 +1,255 @@
+"""Which lanes of a warp do an operation together: all, those of a member mask, or the active ones."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from symgru.kernels.simulator import errors, runtime
+from symgru.kernels.simulator.kernel import Kernel
+from symgru.kernels.simulator.loops import Loop, loops
+from symgru.kernels.simulator.runtime import fifo, pct, random
+
+SCHEDULES = [fifo(), random(1), random(2), pct(1, 3, 500)]
+
+
+def kernel(body, target, warps=1):
+    """A kernel with the parameter %out, in which %lane is the number of the thread."""
+    amd = target.startswith("gfx")
+    thread = "@llvm.amdgcn.workitem.id.x()" if amd else "@llvm.nvvm.read.ptx.sreg.tid.x()"
+    lines = [
+        f"define {'amdgpu_kernel' if amd else 'ptx_kernel'} void @k(ptr addrspace(1) %out) {{",
+        f"  %lane = call i32 {thread}",
+        *body.strip("\n").splitlines(),
+        "}",
+    ]
+    gpu = SimpleNamespace(
+        backend="hip" if amd else "cuda",
+        arch=target if amd else int(target[3:]),
+        warp_size=64 if target == "gfx942" else 32,
+    )
+    metadata = SimpleNamespace(target=gpu, num_warps=warps, shared=1024)
+    return Kernel(SimpleNamespace(asm={"llir": "\n".join(lines)}, metadata=metadata))
+
+
+def run(body, target, schedule=None, warps=1):
+    """What the threads have stored to out[lane]."""
+    threads = warps * (64 if target == "gfx942" else 32)
+    out = np.zeros(threads, np.uint32)
+    buffers = [runtime.Buffer(out.ctypes.data, out.nbytes, "out")]
+    arguments = [("out", "*i32", out.ctypes.data)]
+    kernel(body, target, warps).launch((1,), arguments, buffers, schedule)
+    return out
+
+
+def store(value):
+    return f"""
+  %p = getelementptr i32, ptr addrspace(1) %out, i32 %lane
+  store i32 {value}, ptr addrspace(1) %p, align 4
+  ret void"""
+
+
+COUNT = "call i64 @llvm.amdgcn.ballot.i64(i1 true)"
+# Lane l goes l mod 3 + 1 times through a loop, in which every second lane counts those that are with it in
+# a branch; behind the loop all count.
+BRANCHES = f"""
+  %turns = urem i32 %lane, 3
+  %bit = and i32 %lane, 1
+  %odd = icmp eq i32 %bit, 1
+  br label %head
+head:
+  %i = phi i32 [ 0, %0 ], [ %next, %join ]
+  %sum = phi i64 [ 0, %0 ], [ %joined, %join ]
+  br i1 %odd, label %branch, label %join
+branch:
+  %here = {COUNT}
+  %ones = call i64 @llvm.ctpop.i64(i64 %here)
+  %more = add i64 %sum, %ones
+  br label %join
+join:
+  %joined = phi i64 [ %sum, %head ], [ %more, %branch ]
+  %next = add i32 %i, 1
+  %again = icmp ult i32 %i, %turns
+  br i1 %again, label %head, label %out.label
+out.label:
+  %all = {COUNT}
+  %number = call i64 @llvm.ctpop.i64(i64 %all)
+  %high = shl i64 %number, 16
+  %both = or i64 %high, %joined
+  %result = trunc i64 %both to i32
+{store("%result")}
+"""
+
+
+@pytest.mark.parametrize("target", ["gfx942", "gfx1201"])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_active_lanes_do_what_a_branch_and_a_turn_have(target, schedule):
+    lane = np.arange(64 if target == "gfx942" else 32)
+    odd = lane % 2 == 1
+    with_it = [int((odd & (lane % 3 >= turn)).sum()) for turn in range(3)]
+    counted = np.array([sum(with_it[: i % 3 + 1]) for i in lane]) * odd
+    np.testing.assert_array_equal(run(BRANCHES, target, schedule), len(lane) << 16 | counted)
+
+
+def test_a_lane_that_ended_is_not_active():
+    body = f"""
+  %early = icmp ult i32 %lane, 5
+  br i1 %early, label %end, label %on
+end:
+  ret void
+on:
+  %here = {COUNT}
+  %number = call i64 @llvm.ctpop.i64(i64 %here)
+  %result = trunc i64 %number to i32
+{store("%result")}
+"""
+    np.testing.assert_array_equal(run(body, "gfx942"), np.where(np.arange(64) < 5, 0, 59))
+
+
+def test_a_barrier_that_a_part_of_a_wave_comes_to_is_reported():
+    body = f"""
+  %early = icmp ult i32 %lane, 5
+  br i1 %early, label %branch, label %on
+branch:
+  call void @llvm.amdgcn.s.barrier()
+  br label %on
+on:
+  %here = {COUNT}
+{store("%lane")}
+"""
+    with pytest.raises(errors.Divergence) as caught:
+        run(body, "gfx942")
+    assert [party.what for party in caught.value.parties] == ["barrier", "ballot"]
+
+
+def test_a_value_of_a_lane_that_is_not_active_is_reported():
+    body = f"""
+  %early = icmp ult i32 %lane, 5
+  br i1 %early, label %branch, label %on
+branch:
+  %value = call i32 @llvm.amdgcn.readlane.i32(i32 %lane, i32 LANE)
+  br label %on
+on:
+  %result = phi i32 [ %value, %branch ], [ 77, %0 ]
+{store("%result")}
+"""
+    expected = np.where(np.arange(64) < 5, 3, 77)
+    np.testing.assert_array_equal(run(body.replace("LANE", "3"), "gfx942"), expected)
+    with pytest.raises(errors.Trapped, match="readlane of a lane that is not active"):
+        run(body.replace("LANE", "5"), "gfx942")
+
+
+def test_a_wave_barrier_orders_the_memory_of_the_active_lanes():
+    body = """
+  %early = icmp ult i32 %lane, 32
+  br i1 %early, label %branch, label %on
+branch:
+  %mine = getelementptr i32, ptr addrspace(1) %out, i32 %lane
+  store i32 %lane, ptr addrspace(1) %mine, align 4
+  call void @llvm.amdgcn.wave.barrier()
+  %other = xor i32 %lane, 31
+  %p = getelementptr i32, ptr addrspace(1) %out, i32 %other
+  %value = load i32, ptr addrspace(1) %p, align 4
+  call void @llvm.amdgcn.wave.barrier()
+  store i32 %value, ptr addrspace(1) %mine, align 4
+  br label %on
+on:
+  ret void
+"""
+    lane = np.arange(64)
+    np.testing.assert_array_equal(run(body, "gfx942"), np.where(lane < 32, lane ^ 31, 0))
+
+
+# ---- member masks
+
+SHUFFLE = "call i32 @llvm.nvvm.shfl.sync.bfly.i32(i32 MEMBERS, i32 %lane, i32 1, i32 31)"
+HALVES = f"""
+  %early = icmp ult i32 %lane, 16
+  br i1 %early, label %branch, label %on
+branch:
+  %value = {SHUFFLE.replace("MEMBERS", "65535")}
+  br label %on
+on:
+  %result = phi i32 [ %value, %branch ], [ 77, %0 ]
+  %all = {SHUFFLE.replace("MEMBERS", "-1")}
+{store("%result")}
+"""
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_lanes_of_a_member_mask_meet(schedule):
+    lane = np.arange(32)
+    np.testing.assert_array_equal(run(HALVES, "sm_80", schedule), np.where(lane < 16, lane ^ 1, 77))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_lanes_that_a_member_mask_waits_for_in_vain(schedule):
+    with pytest.raises(errors.Divergence, match="different operations"):
+        run(HALVES.replace("65535", "131071"), "sm_80", schedule)
+    with pytest.raises(errors.Trapped, match=r"shfl.sync by lane \d+, which its member mask 0x7fff has not"):
+        run(HALVES.replace("65535", "32767"), "sm_80", schedule)
+
+
+def test_operations_inside_a_branch_are_strict_on_nvidia():
+    strict = HALVES.replace("65535", "-1")
+    later = f"%all = {SHUFFLE.replace('MEMBERS', '-1')}"
+    with pytest.raises(errors.Divergence, match="has ended"):
+        run(strict.replace(later, ""), "sm_80")
+    vote = "%all = call i1 @llvm.nvvm.vote.all.sync(i32 -1, i1 true)"
+    with pytest.raises(errors.Divergence, match="different operations") as caught:
+        run(strict.replace(later, vote), "sm_80")
+    assert {party.what for party in caught.value.parties} == {"shfl.sync", "vote.sync"}
+
+
+FRAGMENT = "call i32 @llvm.nvvm.ldmatrix.sync.aligned.m8n8.x1.b16.p3(ptr addrspace(3) @global_smem)"
+
+
+def test_aligned_operations_are_of_one_place():
+    body = f"""
+  %early = icmp ult i32 %lane, 16
+  br i1 %early, label %branch, label %on
+branch:
+  %value = {FRAGMENT}
+  br label %join
+on:
+  %same = {FRAGMENT}
+  br label %join
+join:
+{store("%lane")}
+"""
+    with pytest.raises(errors.Divergence, match="different operations"):
+        run(body, "sm_80")
+
+
+# ---- the loops of a text
+
+NESTED = """define void @k(i1 %c) {
+  br label %outer
+outer:
+  br label %"in ner"
+"in ner":
+  br i1 %c, label %"in ner", label %latch
+latch:
+  br i1 %c, label %outer, label %1
+1:
+  ret void
+}
+define void @other(i1 %c) {
+  br label %one
+one:
+  br i1 %c, label %one, label %two
+two:
+  ret void
+}""".replace("in ner", "in.ner")
+
+
+def test_loops_and_their_depths():
+    found = loops(NESTED.splitlines())
+    assert found == {2: Loop(2, 7, 0), 4: Loop(4, 5, 1), 13: Loop(13, 14, 0)}
+    assert 5 in found[4]
+    assert 6 not in found[4]
+
+
+def test_a_loop_in_pieces_is_refused():
+    text = NESTED.replace("latch:", "away:\n  ret void\nlatch:", 1)
+    with pytest.raises(errors.UnknownInstruction, match="a loop in several pieces, from block outer on"):
+        loops(text.splitlines())
