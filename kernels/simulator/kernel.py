@@ -54,6 +54,7 @@ class Kernel:
         self.target = f"sm_{gpu.arch}" if gpu.backend == "cuda" else str(gpu.arch)
         self.module: Module = translate(kernel.asm["llir"], self.target)
         self._lanes = int(gpu.warp_size)
+        self._lockstep = gpu.backend == "hip"
         self._threads = int(kernel.metadata.num_warps) * self._lanes
         self._shared = int(kernel.metadata.shared)
         self._code: Code | None = None
@@ -102,6 +103,7 @@ class Kernel:
             runtime.fifo() if schedule is None else schedule,
             runtime.Checks.ALL if checks is None else checks,
             lanes=self._lanes,
+            lockstep=self._lockstep,
             granule=self._granule(),
             resident=resident or 0,
             sites=self.site,

@@ -44,7 +44,6 @@ class Checks(enum.IntFlag):
     ALIGNMENT = 2
     UNINITIALISED = 4
     RACES = 8
-    WARP_RACES = 16  # also between the lanes of a warp, which run in lockstep in what Triton emits
     FAST = BOUNDS | ALIGNMENT | UNINITIALISED
     ALL = FAST | RACES
 
@@ -65,7 +64,10 @@ class _Launch(ctypes.Structure):
             (name, ctypes.c_uint32)
             for name in ("threads", "lanes", "shared_bytes", "buffer_count", "resident")
         ),
-        *((name, ctypes.c_uint32) for name in ("schedule", "depth", "checks", "granule", "stack_bytes")),
+        *(
+            (name, ctypes.c_uint32)
+            for name in ("schedule", "depth", "checks", "granule", "stack_bytes", "lockstep")
+        ),
     ]
 
 
@@ -118,6 +120,7 @@ def launch(
     *,
     lanes: int = 32,
     granule: int = 1,
+    lockstep: bool = False,
     resident: int = 0,
     patience: int = 0,
     stack: int = STACK,
@@ -138,6 +141,8 @@ def launch(
         checks: What is checked.
         lanes: Threads of a warp.
         granule: Bytes that the race detector takes as one place: 1, 2, 4; at most the smallest access's.
+        lockstep: Whether the lanes of a warp do every instruction together (AMD), so that only what they do
+            in one can conflict; if not, only bar.warp.sync orders them.
         resident: Programs at a time; 0: all.
         patience: Polls in vain after which the launch is a livelock; 0: according to the number of threads.
         stack: Bytes of a thread.
@@ -179,6 +184,7 @@ def launch(
         checks=int(checks),
         granule=granule,
         stack_bytes=stack,
+        lockstep=lockstep,
     )
     report = _report_type()()
     with schedule.choosing(number) as chooser, _one_at_a_time:
@@ -237,7 +243,7 @@ WORDS = {
 
 
 def _party(party: _Party, sites: Callable[[int], str]) -> errors.Party:
-    site = None if party.site in {NOBODY, NOBODY >> 5} else party.site
+    site = None if party.site in {NOBODY, NOBODY >> 12} else party.site  # 20 bits in the race detector
     place = "" if site is None else sites(site)
     return errors.Party(party.program, party.thread, site, place, party.what.decode(errors="replace"))
 

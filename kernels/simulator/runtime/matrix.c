@@ -23,26 +23,20 @@ typedef struct {
 
 static void move_rows(void** slots, int lanes, void* shared) {
   (void)shared;
+  (void)lanes;
   const Rows* first = slots[0];
   sim_count(first->store ? SIM_COUNT_stmatrix : SIM_COUNT_ldmatrix, 1);
   for (int lane = 0; lane < 8 * (int)first->count; lane++) {
     const Rows* from = slots[lane];
     sim_access_of_lane((uint32_t)lane, from->row, 16, SIM_SHARED | (first->store ? SIM_STORE : 0), first->site);
-  }
-  for (int matrix = 0; matrix < (int)first->count; matrix++)
-    for (int lane = 0; lane < lanes; lane++) {
-      uint16_t elements[2];
-      uint32_t* r = ((Rows*)slots[lane])->r + matrix;
-      if (first->store) memcpy(elements, r, 4);
-      for (int e = 0; e < 2; e++) {
-        int along = 2 * (lane % 4) + e, across = lane / 4;
-        int row = first->trans ? along : across, column = first->trans ? across : along;
-        uint8_t* p = ((Rows*)slots[8 * matrix + row])->row + 2 * column;
-        if (first->store) memcpy(p, elements + e, 2);
-        else memcpy(elements + e, p, 2);
-      }
-      if (!first->store) memcpy(r, elements, 4);
+    for (int column = 0; column < 8; column++) {
+      int row = lane % 8, along = first->trans ? row : column, across = first->trans ? column : row;
+      const Rows* holder = slots[4 * across + along / 2];
+      uint8_t *element = (uint8_t*)(holder->r + lane / 8) + 2 * (along % 2), *p = from->row + 2 * column;
+      if (first->store) memcpy(p, element, 2);
+      else memcpy(element, p, 2);
     }
+  }
 }
 
 void sim_ldmatrix(uint32_t* r, const void* row, uint32_t count, uint32_t trans, uint32_t site) {

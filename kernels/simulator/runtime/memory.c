@@ -208,6 +208,7 @@ static inline void count(uint32_t bytes, uint32_t kind) {
 static const char* const WORDS[4] = {"load", "store", "load from shared memory", "store to shared memory"};
 
 void sim_access_of_lane(uint32_t lane, const void* p, uint32_t bytes, uint32_t kind, uint32_t site) {
+  if (values_watched()) values_settle();
   count(bytes, kind);
   Thread* thread = &sim_current->warp->threads[lane];
   const int pending = kind & SIM_PENDING && sim_checks(SIM_CHECK_RACES);

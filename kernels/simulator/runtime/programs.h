@@ -35,6 +35,7 @@ typedef struct Thread {
   uint32_t barrier, site;       // what it waits at
   Meeting meeting;
   Loop loops[SIM_LOOPS];        // by depth
+  uint32_t turns;               // of all loops
   // What happened before what this thread does next: see orders.h.
   uint32_t clock;
   struct Knowledge *known, *acquirable, *released;

@@ -12,13 +12,27 @@ static inline uint32_t thread_of(const Mark* mark) { return mark->who & (SIM_MOS
 
 static inline Mark mark_of(const RaceAccess* access) {
   const uint32_t kind = access->kind;
-  return (Mark){who(access->thread), access->thread->clock, access->site, (kind & SIM_NARROW) != 0,
-                (kind & SIM_WIDE) != 0, (kind & SIM_ASYNCHRONOUS) != 0, (kind & SIM_STORE) != 0, (kind & SIM_PROXY) != 0};
+  return (Mark){who(access->thread), access->thread->clock, access->site, access->thread->turns & 127,
+                (kind & SIM_NARROW) != 0, (kind & SIM_WIDE) != 0, (kind & SIM_ASYNCHRONOUS) != 0,
+                (kind & SIM_STORE) != 0, (kind & SIM_PROXY) != 0};
 }
 
 static inline int same_warp(const Mark* one, const Mark* other) {
   const uint32_t lanes = sim_state.wanted.lanes;
   return program_of(one) == program_of(other) && thread_of(one) / lanes == thread_of(other) / lanes;
+}
+
+static inline int in_lockstep(const Mark* earlier, const Mark* later) {
+  if (!sim_state.wanted.lockstep || earlier->asynchronous || !same_warp(earlier, later)) return 0;
+  return earlier->site != later->site || earlier->turn != later->turn;
+}
+
+// Of a tile that is smaller than a warp, lanes load copies that they do not use while their owners store: no harm
+// where the load comes first in the text, for the lanes that use what they load store it themselves.
+static inline int of_a_copy(const RaceAccess* access, const Mark* earlier, const Mark* later) {
+  if (access->kind & (SIM_SHARED | SIM_NARROW | SIM_WIDE) || earlier->narrow || earlier->wide) return 0;
+  if (earlier->store == later->store || !same_warp(earlier, later)) return 0;
+  return earlier->store ? later->site < earlier->site : earlier->site < later->site;
 }
 
 // Did what the mark says happen before what the thread does now? Shared memory has marks of earlier programs.
@@ -66,9 +80,9 @@ void races_report(const RaceAccess* access, const Mark* earlier, int later_is_st
 
 __attribute__((noinline)) static void conflict(const RaceAccess* access, const Mark* earlier, const Mark* later) {
   if (both_atomic(earlier, later)) return;
-  if (same_warp(earlier, later) && !earlier->asynchronous) {
+  if (in_lockstep(earlier, later) || of_a_copy(access, earlier, later)) {
     sim_add(SIM_COUNT_warp_conflicts, 1);
-    if (!sim_checks(SIM_CHECK_WARP_RACES)) return;
+    return;
   }
   const int plain = !(earlier->narrow | earlier->wide | earlier->asynchronous | later->narrow | later->wide |
                       later->asynchronous);

@@ -9,8 +9,12 @@
 // An asynchronous copy is a write that nobody knows, its own thread included, until it is waited for.
 // The asynchronous proxy (wgmma's reads) sees what threads stored only if a fence.proxy.async lies between the store
 // and the access, in either thread.
-// Lanes of a warp run in lockstep in what Triton emits: conflicts among them are counted, and reported if wanted.
 // Two plain stores of the same value are counted and no race: Triton lets several threads store one element.
+//
+// Lanes of a warp are threads like others, which bar.warp.sync orders (PTX, since Volta). Where they do every
+// instruction together (AMD), what they do in different ones is ordered: then only the stores of one instruction can
+// conflict, of which nobody knows which comes last. One instruction is one site in one turn of its loops. As
+// lanes run one after another here, one that is overwritten in a later turn by its own lane is not compared.
 #ifndef SIM_RACES_H
 #define SIM_RACES_H
 
@@ -18,7 +22,7 @@
 
 typedef struct Mark {
   uint32_t who, clock;           // program and thread; clock 0: nobody
-  uint32_t site : 27, narrow : 1, wide : 1, asynchronous : 1, store : 1, proxy : 1;
+  uint32_t site : 20, turn : 7, narrow : 1, wide : 1, asynchronous : 1, store : 1, proxy : 1;
 } Mark;
 
 typedef struct Cell {

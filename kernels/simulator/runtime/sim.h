@@ -28,7 +28,7 @@ enum { SIM_ATOMIC_WRITES = 1, SIM_ATOMIC_SHARED = 2, SIM_ATOMIC_READS = 4 };    
 enum { SIM_RELAXED, SIM_ACQUIRE, SIM_RELEASE, SIM_ACQUIRE_RELEASE, SIM_SEQUENTIAL };  // order
 enum { SIM_CTA, SIM_CLUSTER, SIM_GPU, SIM_SYSTEM };                                   // scope
 
-// A plain access of 1 to 16 bytes (more is taken as that many consecutive ones). Volatile: may switch.
+// A plain access of 1 to 64 bytes (more than 16 are aligned to 16). Volatile: may switch.
 SIM_API void sim_access(const void* p, uint32_t bytes, uint32_t kind, uint32_t site);
 // An atomic access. The kernel then does it with plain instructions. May switch.
 SIM_API void sim_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope, uint32_t kind,
@@ -73,7 +73,8 @@ SIM_API void sim_warp_active(SimWarpOperation operation, const char* name, void*
 SIM_API void sim_wave_barrier(uint32_t site);   // AMD's wave.barrier: orders the memory of the active lanes
 // A turn of a loop begins. Loops are counted from 0, outer ones first; the sites from first to last are in it.
 SIM_API void sim_loop(uint32_t depth, uint32_t first, uint32_t last);
-// Within an operation: the access counts as one of this lane (bounds, races, ...).
+// Within an operation: the access counts as one of this lane (bounds, races, ...). What is stored is stored before the
+// next one is announced.
 SIM_API void sim_access_of_lane(uint32_t lane, const void* p, uint32_t bytes, uint32_t kind, uint32_t site);
 
 SIM_API void sim_count(uint32_t counter, uint64_t n);  // SIM_COUNT_...
@@ -89,8 +90,7 @@ typedef struct SimBuffer {
   uint32_t flags, unused;
 } SimBuffer;
 
-enum { SIM_CHECK_BOUNDS = 1, SIM_CHECK_ALIGNMENT = 2, SIM_CHECK_UNINITIALISED = 4, SIM_CHECK_RACES = 8,
-       SIM_CHECK_WARP_RACES = 16 };
+enum { SIM_CHECK_BOUNDS = 1, SIM_CHECK_ALIGNMENT = 2, SIM_CHECK_UNINITIALISED = 4, SIM_CHECK_RACES = 8 };
 enum { SIM_FIFO, SIM_RANDOM, SIM_PCT, SIM_STEPS };
 
 // SIM_STEPS: a step of a warp is what its lanes do from one operation that other warps may see to the next. When all
@@ -126,6 +126,7 @@ typedef struct SimLaunch {
   uint32_t checks;
   uint32_t granule;              // of the race detector: 1, 2 or 4 bytes
   uint32_t stack_bytes;          // of a thread
+  uint32_t lockstep;             // do the lanes of a warp do every instruction together?
 } SimLaunch;
 
 enum { SIM_OK, SIM_OUT_OF_BOUNDS, SIM_MISALIGNED, SIM_UNINITIALISED_READ, SIM_DATA_RACE, SIM_DEADLOCK, SIM_LIVELOCK,

@@ -5,8 +5,9 @@
 Watched sim_watched;
 
 static void watch(const void* p, uint32_t bytes) {
+  if (bytes > SIM_MOST_BYTES) sim_fail(SIM_NO_RESOURCES, "an access of more than %u bytes", SIM_MOST_BYTES);
   sim_watched.address = p;
-  sim_watched.bytes = bytes < 16 ? bytes : 16;
+  sim_watched.bytes = bytes;
   sim_watched.races = 0;
   memcpy(sim_watched.before, p, sim_watched.bytes);
 }

@@ -4,11 +4,13 @@
 
 #include "races.h"
 
+enum { SIM_MOST_BYTES = 64 };    // of an access
+
 typedef struct Watched {
   const void* address;           // null: nothing is watched
-  uint32_t bytes;                // 16 at most
+  uint32_t bytes;
   uint32_t races;                // with an earlier store, unless it changes nothing: both wrote the same value
-  uint8_t before[16];
+  uint8_t before[SIM_MOST_BYTES];
   Thread* thread;
   Mark earlier;
   uint32_t kind, site;

@@ -28,6 +28,7 @@ void sim_loop(uint32_t depth, uint32_t first, uint32_t last) {
   Loop* loop = &sim_current->loops[depth];
   if (loop->first != first) *loop = (Loop){first, last, 0};
   loop->turn++;
+  sim_current->turns++;
   for (uint32_t i = depth + 1; i < SIM_LOOPS && sim_current->loops[i].last; i++) sim_current->loops[i] = (Loop){0};
 }
 

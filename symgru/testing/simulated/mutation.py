@@ -48,6 +48,7 @@ SUBJECTS: Mapping[str, tuple[Case, ...]] = {
     "cumsum": (
         Case("cumsum", torch.float32, (6, 30, 0), least=256),
         Case("cumsum", torch.float32, (2, 30, 0), least=256),
+        Case("cumsum", torch.float32, (6, 250, 0), least=256),
     ),
     "recurrence": (Case("recurrence", torch.float32, (60,), least=256),),
     "reduce": (Case("reduce", torch.float32, (3, 10, 0), least=32),),

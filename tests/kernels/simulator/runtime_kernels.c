@@ -146,6 +146,38 @@ KERNEL warp_exchange(Arguments* a, void* shared) {
   if (a->mode == 0) store(a->out + lane, s[31 - lane], 4);
 }
 
+// In turn k of a loop, lane k stores to one place.
+KERNEL turns(Arguments* a, void* shared) {
+  (void)a;
+  for (uint32_t k = 0; k < 4; k++) {
+    sim_loop(0, 1, 5);
+    if (sim_lane() == k) shared_store(shared, (float)(k + 2 * sim_lane()), 2);
+  }
+}
+
+// 32 bytes that differ in the last one only: all lanes, or (mode 1) one lane of each of two warps, store them.
+KERNEL wide_store(Arguments* a, void* shared) {
+  if (a->mode && sim_lane()) return;
+  char* s = shared;
+  sim_access(s, 32, SIM_SHARED | SIM_STORE, 1);
+  for (uint32_t i = 0; i < 32; i++) s[i] = i == 31 ? (char)sim_thread() : 1;
+}
+
+static void store_rows(void** slots, int lanes, void* shared) {
+  for (int i = 0; i < lanes; i++) {
+    char* row = (char*)shared + 16 * (i / 2);
+    sim_access_of_lane((uint32_t)i, row, 16, SIM_SHARED | SIM_STORE, 1);
+    row[15] = *(char*)slots[i];
+  }
+}
+
+// Two lanes each store one row together. Mode 1: the last two different ones.
+KERNEL rows(Arguments* a, void* shared) {
+  (void)shared;
+  char mine = a->mode ? (char)(sim_lane() == 31) : 1;
+  sim_warp(store_rows, "rows", &mine, 1);
+}
+
 // The last program sets the flag that all others wait for (mode 1: nobody does; 2: volatile accesses).
 KERNEL wait_for_last(Arguments* a, void* shared) {
   (void)shared;

@@ -239,15 +239,40 @@ def test_collectives_of_a_warp(run, lanes):
         run("collective", mode=2, lanes=lanes)
 
 
-def test_conflicts_within_a_warp_are_counted_and_reported_if_asked(run):
-    everything = Checks.ALL | Checks.WARP_RACES
-    memory, counters = run("warp_exchange", threads=32, checks=everything)
+def test_lanes_of_a_warp_race_unless_they_run_in_lockstep(run):
+    memory, counters = run("warp_exchange", threads=32)
     assert np.array_equal(memory["out"], np.arange(31, -1, -1))
     assert counters["warp_conflicts"] == 0
-    lenient = Checks.RACES
-    assert run("warp_exchange", threads=32, mode=1, checks=lenient)[1]["warp_conflicts"] > 0
+    with pytest.raises(errors.DataRace, match="shared memory") as caught:
+        run("warp_exchange", threads=32, mode=1, checks=Checks.RACES)
+    assert {party.what for party in caught.value.parties} == {"load", "store"}
+    lenient = run("warp_exchange", threads=32, mode=1, checks=Checks.RACES, lockstep=True)
+    assert lenient[1]["warp_conflicts"] > 0
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_lanes_that_store_different_values_in_one_instruction_race(run, lockstep, schedule):
+    run("same_place", threads=32, lockstep=lockstep, schedule=schedule)
+    for name, mode in (("same_place", 1), ("wide_store", 0)):
+        with pytest.raises(errors.DataRace) as caught:
+            run(name, threads=32, mode=mode, lockstep=lockstep, schedule=schedule)
+        assert [party.what for party in caught.value.parties] == ["store", "store"]
+        assert len({party.site for party in caught.value.parties}) == 1
+    run("rows", threads=32, lockstep=lockstep, schedule=schedule)
     with pytest.raises(errors.DataRace):
-        run("warp_exchange", threads=32, mode=1, checks=lenient | Checks.WARP_RACES)
+        run("rows", threads=32, mode=1, lockstep=lockstep, schedule=schedule)
+
+
+def test_stores_of_different_turns_are_ordered_in_lockstep_only(run):
+    run("turns", threads=32, lockstep=True)
+    with pytest.raises(errors.DataRace):
+        run("turns", threads=32)
+
+
+def test_all_bytes_of_a_store_are_compared(run):
+    with pytest.raises(errors.DataRace, match="32 bytes at byte 0 of shared memory"):
+        run("wide_store", mode=1)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)

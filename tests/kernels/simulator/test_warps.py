@@ -220,6 +220,35 @@ join:
         run(body, "sm_80")
 
 
+# ---- memory
+
+COPIES = """
+  %index = and i32 %lane, 15
+  %p = getelementptr i32, ptr addrspace(1) %out, i32 %index
+  FIRST
+  %owner = icmp ult i32 %lane, 16
+  br i1 %owner, label %owns, label %copies
+owns:
+  store i32 %lane, ptr addrspace(1) %p, align 4
+  br label %copies
+copies:
+  SECOND
+  ret void
+"""
+LOAD = "%value = load i32, ptr addrspace(1) %p, align 4"
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_copies_of_a_small_tile_may_be_loaded_before_their_owners_store(schedule):
+    run(COPIES.replace("FIRST", LOAD).replace("SECOND", ""), "sm_80", schedule)
+    with pytest.raises(errors.DataRace):
+        run(COPIES.replace("FIRST", LOAD).replace("SECOND", ""), "sm_80", schedule, warps=2)
+    wrong = COPIES.replace("FIRST", "").replace("SECOND", LOAD)
+    with pytest.raises(errors.DataRace):
+        run(wrong, "sm_80", schedule)
+    run(wrong, "gfx1201", schedule)  # in lockstep
+
+
 # ---- the loops of a text
 
 NESTED = """define void @k(i1 %c) {
