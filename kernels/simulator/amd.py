@@ -121,8 +121,8 @@ def _nothing(call: Call, _: re.Match[str]) -> list[str]:
     return ["ret void"]
 
 
-def _do(line: str) -> Body:
-    return lambda call, _: [line, "ret void"]
+def _do(*lines: str) -> Body:
+    return lambda call, _: [*lines, "ret void"]
 
 
 def _axis(match: re.Match[str]) -> int:
@@ -385,9 +385,11 @@ _PATTERNS: list[tuple[str, Body]] = [
     (r"implicitarg\.ptr", _return("call ptr @sim_implicit_arguments()")),
     (r"wave\.id", lambda call, _: ["%t = call i32 @sim_thread()", "%r = udiv i32 %t, 32", "ret i32 %r"]),
     (r"s\.barrier", _do("call void @sim_barrier(i32 0, i32 0, i32 %site)")),
-    # Signal and wait follow each other in what Triton emits; together they are the barrier.
-    (r"s\.barrier\.wait", _do("call void @sim_barrier(i32 0, i32 0, i32 %site)")),
-    (r"s\.barrier\.signal", _nothing),
+    (r"s\.barrier\.signal", _do("call void @sim_barrier_signal(i32 %a0, i32 %site)")),
+    (
+        r"s\.barrier\.wait",
+        _do("%id = sext i16 %a0 to i32", "call void @sim_barrier_wait(i32 %id, i32 %site)"),
+    ),
     (r"wave\.barrier", _do("call void @sim_wave_barrier(i32 %site)")),
     # Hints to the scheduler, and waits for what has happened at once here.
     (r"s\.setprio|sched\.barrier|sched\.group\.barrier|iglp\.opt|s\.sleep|s\.nop", _nothing),

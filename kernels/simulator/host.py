@@ -11,12 +11,11 @@ from .emit import ORDERS
 from .errors import UnknownInstruction
 from .text import Operand, closing, operand, size, split
 
-#: LLVM's scopes of synchronisation, as numbers of emit.SCOPES; without one it is the system.
+#: LLVM's scopes of synchronisation, as numbers of emit.SCOPES; without one it is the system. Those of one
+#: address space ("workgroup-one-as") are not known.
 _SCOPES = {
-    "singlethread": 0,
     "block": 0,
     "workgroup": 0,
-    "wavefront": 0,
     "cluster": 1,
     "device": 2,
     "agent": 2,
@@ -69,11 +68,23 @@ def not_atomic(text: str) -> str:
 def order_and_scope(text: str) -> tuple[int | None, int]:
     """Order (None if the text has none) and scope of an atomic instruction."""
     scope = re.search(r'syncscope\("([^"]*)"\)', text)
-    name = scope[1].removesuffix("-one-as") if scope else ""
+    name = scope[1] if scope else ""
     if name and name not in _SCOPES:
         raise UnknownInstruction(text)
     order = re.search(r"\b(unordered|monotonic|acquire|release|acq_rel|seq_cst)\b", text)
     return (ORDERS[order[1]] if order else None), _SCOPES[name] if name else _SYSTEM
+
+
+def orders_threads(fence: str, llir: str) -> bool:
+    """Whether a fence orders all memory of several waves.
+
+    Not if it is within a thread or a wave, whose lanes do every instruction together, or if the module limits
+    it to one address space.
+    """
+    limit = re.search(r", !mmra (!\d+)", fence)
+    if limit is not None and f'{limit[1]} = !{{!"amdgpu-synchronize-as"' in llir:
+        return False
+    return re.search(r'syncscope\("(?:singlethread|wavefront)"\)', fence) is None
 
 
 def bytes_of(type_: str, text: str) -> int:

@@ -32,6 +32,7 @@ from .host import (
     listed,
     not_atomic,
     order_and_scope,
+    orders_threads,
     plain,
     to_bfloat,
 )
@@ -201,6 +202,7 @@ class _Translation:
         self.lines.append("}")
 
     def _instruction(self, line: str) -> None:
+        self._whole = line
         location = re.search(r", !dbg (!\d+)", line)
         line = re.sub(r"(, ![\w.]+ ![\w{}!, ]+)+$", "", line).strip()
         line = re.sub(r"(?: #\d+)+$", "", line)
@@ -301,6 +303,8 @@ class _Translation:
         self.lines.append("  " + call)
 
     def _do_fence(self, text: str) -> None:
+        if not orders_threads(self._whole, self.llir):
+            return
         order, scope = order_and_scope(text)
         self.lines.append(f"  call void @sim_fence(i32 {order}, i32 {scope}, i32 {self._site('fence')})")
 

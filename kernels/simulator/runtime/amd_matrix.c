@@ -18,7 +18,7 @@ typedef struct {
 } Matrices;
 
 // ---- MFMA: D and B have as many columns as A has rows
-enum { WAVE = 64, LARGEST = 32, DEEPEST = 128 };
+enum { WAVE = 64, LARGEST = 32, DEEPEST = 128, MOST_ELEMENTS = 64 };  // the last: of A or B in a lane
 
 static uint32_t mfma_accumulator(uint32_t type) {
   if (type == SIM_F64) return SIM_F64;
@@ -29,7 +29,7 @@ static uint32_t mfma_accumulator(uint32_t type) {
 static void read_mfma_operands(double* a, double* b, void** slots, int block) {
   const Matrices* first = slots[0];
   int m = (int)first->m, k = (int)first->k, blocks = (int)first->blocks, count = m * k * blocks / WAVE;
-  double x[64], y[64];
+  double x[MOST_ELEMENTS], y[MOST_ELEMENTS];
   for (int lane = 0; lane < WAVE; lane++) {
     int i = lane % m, q = lane / m / blocks;
     if (lane / m % blocks != block) continue;
@@ -81,8 +81,9 @@ void sim_mfma(void* d, const void* a, const void* b, const void* c, uint32_t m, 
               uint32_t type_a, uint32_t type_b, uint32_t modifiers, uint32_t site) {
   if (modifiers) sim_unknown("mfma with cbsz, abid or blgp");
   Matrices record = {d, a, b, c, m, k, blocks, type_a, type_b, mfma_accumulator(type_a), 0, 0};
-  uint32_t elements = m * m * blocks;
-  if (m > LARGEST || k > DEEPEST || elements % WAVE || elements / WAVE > 32 || (type_a == SIM_F64 && blocks > 1))
+  const uint32_t elements = m * m * blocks, operand = m * k * blocks;
+  if (m > LARGEST || k > DEEPEST || elements % WAVE || elements / WAVE > 32 || operand % WAVE ||
+      operand / WAVE > MOST_ELEMENTS || (type_a == SIM_F64 && blocks > 1))
     sim_unknown("mfma of an unknown shape");
   sim_warp(mfma, "mfma", &record, site);
 }

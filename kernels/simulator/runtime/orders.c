@@ -97,7 +97,10 @@ void orders_program_ended(Program* program) {
     forget(&program->threads[i].acquirable);
     forget(&program->threads[i].released);
   }
-  for (uint32_t i = 0; i < SIM_BARRIERS; i++) forget(&program->barriers[i].joined);
+  for (uint32_t i = 0; i < SIM_BARRIERS; i++) {
+    forget(&program->barriers[i].joined);
+    forget(&program->barriers[i].met);
+  }
 }
 
 static void add(Knowledge** to, Knowledge* more) {
@@ -123,9 +126,14 @@ void orders_meet(Program* program, Barrier* barrier) {
   for (uint32_t i = 0; i < threads; i++)
     if (program->threads[i].waiting == AT_BARRIER && program->threads[i].barrier == id)
       learn(&program->threads[i], all);
-  knowledge_drop(all);
+  knowledge_drop(barrier->met);
+  barrier->met = all;
   forget(&barrier->joined);
   memset(barrier->clocks, 0, threads * sizeof *barrier->clocks);
+}
+
+void orders_after(Thread* thread, const Barrier* barrier) {
+  if (barrier->met) add(&thread->known, barrier->met);
 }
 
 void orders_warp(Warp* warp, uint64_t lanes) {

@@ -18,6 +18,7 @@ void orders_meet(Program* program, Barrier* barrier);  // all have arrived: thos
 // sim_atomic, called from `caller` in the kernel.
 void orders_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope, uint32_t kind, uint32_t site,
                    const void* caller);
+void orders_after(Thread* thread, const Barrier* barrier);  // the thread learns it after it has opened
 void orders_warp(Warp* warp, uint64_t lanes);          // some lanes meet
 
 #endif

@@ -113,6 +113,7 @@ static void open_barrier(Program* program, Barrier* barrier, uint32_t id) {
   orders_meet(program, barrier);
   steps_met(program, (int)id);
   barrier->arrived = 0;
+  barrier->opened++;
   for (uint32_t i = 0; i < sim_state.wanted.threads; i++) {
     Thread* thread = &program->threads[i];
     if (thread->waiting != AT_BARRIER || thread->barrier != id) continue;
@@ -152,6 +153,32 @@ static void arrive(uint32_t id, uint32_t threads, uint32_t site, int waits) {
 
 void sim_barrier(uint32_t id, uint32_t threads, uint32_t site) { arrive(id, threads, site, 1); }
 void sim_barrier_arrive(uint32_t id, uint32_t threads, uint32_t site) { arrive(id, threads, site, 0); }
+
+// The barrier of the whole program in two halves.
+static Barrier* in_halves(uint32_t id) {
+  if (id != SIM_NOBODY) sim_unknown("s_barrier_signal or s_barrier_wait of a named barrier");
+  return &sim_current->program->barriers[0];
+}
+
+void sim_barrier_signal(uint32_t id, uint32_t site) {
+  const Barrier* barrier = in_halves(id);
+  if (sim_current->signalled) {
+    sim_party(sim_current, site, 0, "s_barrier_signal");
+    sim_fail(SIM_TRAPPED, "a barrier is signalled twice, and not waited for between");
+  }
+  sim_current->signalled = barrier->opened + 1;
+  arrive(0, 0, site, 0);
+}
+
+void sim_barrier_wait(uint32_t id, uint32_t site) {
+  Thread* me = sim_current;
+  const Barrier* barrier = in_halves(id);
+  values_settle();
+  me->barrier = 0;
+  if (!me->signalled || barrier->opened < me->signalled) sim_wait(AT_BARRIER, site);
+  else orders_after(me, barrier);
+  me->signalled = 0;
+}
 
 // ---- who am I
 uint32_t sim_thread(void) { return sim_current->number; }
@@ -209,7 +236,7 @@ static void begin_program(Program* program) {
   set_coordinates(program);
   memset(program->shared, 0xff, wanted->shared_bytes);  // not a number, in all formats
   memory_new_program(program);
-  for (uint32_t i = 0; i < SIM_BARRIERS; i++) program->barriers[i].arrived = 0;
+  for (uint32_t i = 0; i < SIM_BARRIERS; i++) program->barriers[i].arrived = program->barriers[i].opened = 0;
   for (uint32_t i = 0; i < wanted->threads; i++) begin_thread(program, i);
   for (uint32_t i = 0; i < wanted->threads / wanted->lanes; i++) {
     Warp* warp = &program->warps[i];

@@ -33,6 +33,7 @@ typedef struct Thread {
   uint32_t number, lane;        // in its program, in its warp
   enum Waiting waiting;
   uint32_t barrier, site;       // what it waits at
+  uint32_t signalled;           // the opening of the barrier that it has signalled and not waited for; 0: none
   Meeting meeting;
   Loop loops[SIM_LOOPS];        // by depth
   uint32_t turns;               // of all loops
@@ -61,9 +62,10 @@ typedef struct Warp {
 } Warp;
 
 typedef struct Barrier {
-  uint32_t arrived, expected;
+  uint32_t arrived, expected, opened;  // opened: how often
   struct Knowledge* joined;     // of those that have arrived; and their clocks
   uint32_t* clocks;
+  struct Knowledge* met;        // what all knew when it opened last
 } Barrier;
 
 typedef struct Program {

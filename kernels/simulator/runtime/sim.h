@@ -57,6 +57,9 @@ SIM_API void sim_product_read(uint32_t when, uint32_t site);  // before another 
 // ---- rendezvous. All may switch.
 SIM_API void sim_barrier(uint32_t id, uint32_t threads, uint32_t site);         // bar.sync; 0 threads: all
 SIM_API void sim_barrier_arrive(uint32_t id, uint32_t threads, uint32_t site);  // bar.arrive: does not wait
+// s_barrier_signal, s_barrier_wait (AMD's gfx12): the halves of the barrier of the program, whose id is -1.
+SIM_API void sim_barrier_signal(uint32_t id, uint32_t site);
+SIM_API void sim_barrier_wait(uint32_t id, uint32_t site);
 // bar.warp.sync: orders the memory of the lanes that `members` has bits of.
 SIM_API void sim_warp_sync(uint32_t members, uint32_t site);
 

@@ -127,6 +127,8 @@ def test_mfma_of_two_formats_and_what_it_does_not_know():
     zeros = np.zeros((64, 64), np.uint8)
     with pytest.raises(RuntimeError, match="mfma of an unknown shape"):
         run("sim_mfma", zeros, zeros, zeros, zeros, 4, 4, 4, F64, F64, 0, 0, lanes=64)
+    with pytest.raises(RuntimeError, match="mfma of an unknown shape"):  # 128 elements of A in a lane
+        run("sim_mfma", zeros, zeros, zeros, zeros, 32, 128, 2, S8, S8, 0, 0, lanes=64)
 
 
 # ---- WMMA

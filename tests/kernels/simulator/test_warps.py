@@ -19,8 +19,9 @@ def kernel(body, target, warps=1):
     lines = [
         f"define {'amdgpu_kernel' if amd else 'ptx_kernel'} void @k(ptr addrspace(1) %out) {{",
         f"  %lane = call i32 {thread}",
-        *body.strip("\n").splitlines(),
+        *[line for line in body.strip("\n").splitlines() if not line.startswith("!")],
         "}",
+        *[line for line in body.splitlines() if line.startswith("!")],
     ]
     gpu = SimpleNamespace(
         backend="hip" if amd else "cuda",
@@ -157,6 +158,86 @@ on:
 """
     lane = np.arange(64)
     np.testing.assert_array_equal(run(body, "gfx942"), np.where(lane < 32, lane ^ 31, 0))
+
+
+# ---- a barrier in two halves
+
+SIGNAL = "call void @llvm.amdgcn.s.barrier.signal(i32 -1)"
+WAIT = "call void @llvm.amdgcn.s.barrier.wait(i16 -1)"
+EXCHANGE = f"""
+  %mine = getelementptr i32, ptr addrspace(1) %out, i32 %lane
+  store i32 %lane, ptr addrspace(1) %mine, align 4
+  {SIGNAL}
+  {WAIT}
+  %other = xor i32 %lane, 63
+  %p = getelementptr i32, ptr addrspace(1) %out, i32 %other
+  %value = load i32, ptr addrspace(1) %p, align 4
+  {SIGNAL}
+  %twice = mul i32 %value, 2
+  {WAIT}
+  store i32 %twice, ptr addrspace(1) %mine, align 4
+  ret void
+"""
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_halves_of_a_barrier(schedule):
+    expected = 2 * (np.arange(64) ^ 63)
+    np.testing.assert_array_equal(run(EXCHANGE, "gfx1201", schedule, warps=2), expected)
+    with pytest.raises(errors.Deadlock, match=r"waits at barrier 0 \(64 threads alike\)"):
+        run(EXCHANGE.replace(SIGNAL, ""), "gfx1201", schedule, warps=2)
+    with pytest.raises(errors.Deadlock):
+        run("".join(EXCHANGE.rsplit(SIGNAL, 1)), "gfx1201", schedule, warps=2)
+    with pytest.raises(errors.DataRace):
+        run("".join(EXCHANGE.rsplit(WAIT, 1)), "gfx1201", schedule, warps=2)
+    with pytest.raises(errors.Trapped, match="signalled twice"):
+        run(EXCHANGE.replace(WAIT, ""), "gfx1201", schedule, warps=2)
+    with pytest.raises(errors.UnknownInstruction, match="named barrier"):
+        run(EXCHANGE.replace("-1", "3"), "gfx1201", schedule, warps=2)
+
+
+# Wave 1 stores, and sets a flag that wave 0 polls; both with a fence beside a relaxed access.
+MESSAGE = """
+  %flag = getelementptr i32, ptr addrspace(1) %out, i32 63
+  switch i32 %lane, label %end [
+    i32 0, label %poll
+    i32 32, label %send
+  ]
+send:
+  store i32 5, ptr addrspace(1) %out, align 4
+  fence syncscope("SCOPE") release
+  store atomic i32 1, ptr addrspace(1) %flag syncscope("agent") monotonic, align 4
+  ret void
+poll:
+  %seen = load atomic i32, ptr addrspace(1) %flag syncscope("agent") monotonic, align 4
+  %set = icmp eq i32 %seen, 1
+  br i1 %set, label %go, label %poll
+go:
+  fence syncscope("SCOPE") acquire
+  %value = load i32, ptr addrspace(1) %out, align 4
+  ret void
+end:
+  ret void
+"""
+
+
+@pytest.mark.parametrize("scope", ["agent", "workgroup", "wavefront", "singlethread"])
+def test_fences_order_no_more_than_their_scope(scope):
+    text = MESSAGE.replace("SCOPE", scope)
+    if scope in ("agent", "workgroup"):
+        run(text, "gfx1201", random(1), warps=2)
+        text = (
+            text.replace(" release\n", " release, !mmra !1\n") + '!1 = !{!"amdgpu-synchronize-as", !"local"}'
+        )
+    with pytest.raises(errors.DataRace):
+        run(text, "gfx1201", random(1), warps=2)
+
+
+def test_fences_of_one_address_space_and_atomics_of_a_wave_are_not_known():
+    with pytest.raises(errors.UnknownInstruction, match="workgroup-one-as"):
+        run(MESSAGE.replace("SCOPE", "workgroup-one-as"), "gfx1201")
+    with pytest.raises(errors.UnknownInstruction, match="wavefront"):
+        run(MESSAGE.replace("SCOPE", "agent").replace("agent", "wavefront"), "gfx1201")
 
 
 # ---- member masks
