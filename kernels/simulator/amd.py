@@ -13,12 +13,22 @@ from dataclasses import dataclass
 
 from .emit import count
 from .errors import UnknownInstruction
-
-# SimFormat of runtime/sim_lanes.h
-F16, BF16, TF32, F32, F64, S8, U8, E4M3, E5M2, E4M3FNUZ, E5M2FNUZ, S32, S32_SATURATED = range(13)
-
-_BITS = {"i1": 1, "i8": 8, "i16": 16, "half": 16, "bfloat": 16, "i32": 32, "float": 32}
-_BITS |= {"i64": 64, "double": 64, "ptr": 64}
+from .formats import (
+    BF16,
+    E4M3,
+    E4M3FNUZ,
+    E5M2,
+    E5M2FNUZ,
+    F16,
+    F32,
+    F64,
+    S8,
+    S32,
+    S32_SATURATED,
+    TF32,
+    U8,
+)
+from .text import bits as bits_of
 
 
 @dataclass(frozen=True)
@@ -55,11 +65,10 @@ def define(name: str, symbol: str, result: str, arguments: list[str], arch: str 
 
 
 def _bits(type_: str) -> int:
-    vector = re.fullmatch(r"<(\d+) x (\w+)>", type_)
-    count, element = (int(vector[1]), vector[2]) if vector else (1, type_)
-    if element not in _BITS:
-        raise UnknownInstruction(f"a lane operation on {type_}")
-    return count * _BITS[element]
+    try:
+        return bits_of(type_)
+    except ValueError:
+        raise UnknownInstruction(f"a lane operation on {type_}") from None
 
 
 def _split(value: str, type_: str, into: str) -> tuple[list[str], list[str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+from .loops import closed_by
 
 #: (kind, pattern of the mnemonic); the first that matches counts.
 KINDS = (
@@ -88,16 +89,12 @@ def parse(text: str) -> tuple[list[Instruction], list[tuple[int, int]]]:
             labels[label[1]] = len(instructions)
         elif found := re.match(r"\s+([a-z]\w*_\w+)\b\s*(.*)$", code):
             instructions.append(Instruction(found[1], found[2]))
-    return instructions, _loops(instructions, labels)
-
-
-def _loops(instructions: Sequence[Instruction], labels: dict[str, int]) -> list[tuple[int, int]]:
-    found = set()
-    for last, instruction in enumerate(instructions):
-        target = instruction.operands.strip()
-        if re.match(r"s_c?branch", instruction.name) and labels.get(target, last + 1) <= last:
-            found.add((labels[target], last))
-    return sorted(found, key=lambda loop: loop[1] - loop[0])
+    branches = (
+        (i, instruction.operands.strip())
+        for i, instruction in enumerate(instructions)
+        if re.match(r"s_c?branch", instruction.name)
+    )
+    return instructions, closed_by(branches, labels)
 
 
 def usage(text: str) -> Usage:

@@ -14,9 +14,7 @@ from typing import Any
 import torch
 
 from .errors import SimulatorError
-
-#: (name, Triton's type, the integer, float or address)
-Argument = tuple[str, str, "int | float"]
+from .runtime import Argument
 
 
 class ArgumentError(SimulatorError):

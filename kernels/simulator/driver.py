@@ -23,7 +23,7 @@ import torch
 from triton.backends.driver import DriverBase
 
 from . import runtime
-from .arguments import Argument, Storage, convert, leaves, storages
+from .arguments import Storage, convert, leaves, storages
 from .binary import Binary, binary_of
 from .errors import SimulatorError, UnknownInstruction
 from .installation import installed
@@ -101,7 +101,7 @@ class Device:
         kernel: Any,
         binary: Binary,
         grid: tuple[int, int, int],
-        arguments: list[Argument],
+        arguments: list[runtime.Argument],
         memory: list[Storage],
     ) -> Mapping[str, int]:
         buffers = [runtime.Buffer(m.address, m.size, m.name, self._unwritten(m)) for m in memory]

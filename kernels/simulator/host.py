@@ -110,8 +110,8 @@ def listed(operands: list[Operand]) -> str:
     return ", ".join(map(str, operands))
 
 
-def to_bfloat(symbol: str, count: int) -> str:
-    """Rounds to the nearest, ties to even; a NaN becomes a quiet one."""
+def to_bfloat(symbol: str, count: int = 1, head: str = "define internal") -> str:
+    """A function that rounds to the nearest, ties to even; a NaN becomes a quiet one."""
     f, i, h, b = (f"<{count} x {t}>" if count > 1 else t for t in ("float", "i32", "i16", "i1"))
     target = f"<{count} x bfloat>" if count > 1 else "bfloat"
 
@@ -120,7 +120,7 @@ def to_bfloat(symbol: str, count: int) -> str:
 
     return "\n".join(
         [
-            f"define internal {target} @{symbol}({f} %x) alwaysinline {{",
+            f"{head} {target} @{symbol}({f} %x) alwaysinline {{",
             f"  %bits = bitcast {f} %x to {i}",
             f"  %high = lshr {i} %bits, {constant(16)}",
             f"  %odd = and {i} %high, {constant(1)}",

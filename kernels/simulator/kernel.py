@@ -12,13 +12,13 @@ from .errors import SimulatorError
 from .library import library
 from .machine import Code, compiled
 from .module import ENTRY, Module, translate
+from .runtime import Argument
+from .text import float_bits
 
 _INTEGERS = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "ptr": 8}
 _FLOATS = {"half": ("e", 2), "float": ("f", 4), "double": ("d", 8)}
 #: The race detector's places have 1, 2 or 4 bytes.
 _LARGEST_GRANULE = 4
-
-Argument = tuple[str, str, "int | float"]
 
 
 class Compiled(Protocol):
@@ -149,8 +149,7 @@ def _bytes(type_: str, name: str, value: int | float) -> bytes:
     if type_ in _FLOATS:
         return struct.pack(f"<{_FLOATS[type_][0]}", value)
     if type_ == "bfloat":
-        bits = int(struct.unpack("<I", struct.pack("<f", value))[0])
-        return struct.pack("<H", (bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
+        return struct.pack("<H", float_bits(value, type_))
     if type_ not in _INTEGERS:
         raise SimulatorError(f"argument {name}: expected a number or a pointer, the kernel takes {type_}")
     size = _INTEGERS[type_]

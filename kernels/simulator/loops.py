@@ -1,4 +1,4 @@
-"""The loops of a function in LLVM IR.
+"""The loops of machine code, and of functions in LLVM IR.
 
 What AMD's compiler makes of a wave's lanes follows from the order of the blocks: see runtime/warps.h. The
 runtime is told of every turn of a loop, so that it knows which of two lanes is behind.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import UnknownInstruction
@@ -35,6 +35,17 @@ class _Block:
     first: int
     last: int
     targets: list[str]
+
+
+def closed_by(branches: Iterable[tuple[int, str]], labels: Mapping[str, int]) -> list[tuple[int, int]]:
+    """First and last position of the loops in machine code, inner ones first.
+
+    Args:
+        branches: Position and label of each branch.
+        labels: Position of each.
+    """
+    found = {(labels[label], last) for last, label in branches if labels.get(label, last + 1) <= last}
+    return sorted(found, key=lambda loop: loop[1] - loop[0])
 
 
 def loops(lines: Sequence[str]) -> dict[int, Loop]:

@@ -19,6 +19,7 @@ from functools import cache
 import llvmlite.binding as llvm
 
 from .errors import SimulatorError
+from .host import to_bfloat
 
 LEVEL = 1
 
@@ -49,20 +50,6 @@ define internal float @to_odd(double %x) {
   %result = bitcast i32 %odd to float
   ret float %result
 }
-define bfloat @__truncsfbf2(float %x) {
-  %bits = bitcast float %x to i32
-  %high = lshr i32 %bits, 16
-  %odd = and i32 %high, 1
-  %more = add i32 %bits, 32767
-  %rounded = add i32 %more, %odd
-  %quiet = or i32 %bits, 4194304
-  %nan = fcmp uno float %x, %x
-  %chosen = select i1 %nan, i32 %quiet, i32 %rounded
-  %moved = lshr i32 %chosen, 16
-  %cut = trunc i32 %moved to i16
-  %result = bitcast i16 %cut to bfloat
-  ret bfloat %result
-}
 define bfloat @__truncdfbf2(double %x) {
   %odd = call float @to_odd(double %x)
   %result = call bfloat @__truncsfbf2(float %odd)
@@ -75,6 +62,7 @@ define half @__truncdfhf2(double %x) {
 }
 declare double @llvm.fabs.f64(double)
 """
+_ROUNDING += to_bfloat("__truncsfbf2", head="define")
 _kept: list[llvm.ExecutionEngine] = []
 
 _lock = threading.Lock()

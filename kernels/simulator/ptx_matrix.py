@@ -5,23 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from . import formats
 from .errors import UnknownInstruction
 from .ptx_types import Instruction, Registers, group
 
-#: `enum SimFormat` of runtime/sim_lanes.h.
+#: The formats by PTX's names.
 FORMATS = {
-    "f16": 0,
-    "bf16": 1,
-    "tf32": 2,
-    "f32": 3,
-    "f64": 4,
-    "s8": 5,
-    "u8": 6,
-    "e4m3": 7,
-    "e5m2": 8,
-    "s32": 11,
+    name: getattr(formats, name.upper())
+    for name in ("f16", "bf16", "tf32", "f32", "f64", "s8", "u8", "e4m3", "e5m2", "s32")
 }
-SATURATED = 12  # SIM_S32_SATURATED
 
 SHUFFLES = {"idx": 0, "up": 1, "down": 2, "bfly": 3}
 VOTES = {"all": 0, "any": 1, "uni": 2, "ballot": 3}
@@ -43,7 +35,7 @@ def _product(body: Registers, i: Instruction) -> None:
     unit = "b64" if type_d == "f64" else "b32"
     places = [_registers(body, names, unit) for names in (a, b, c)]
     result = body.function.allocate(f"[{len(d)} x i{unit[1:]}]")
-    kind_d = SATURATED if i.has("satfinite") else FORMATS[type_d]
+    kind_d = formats.S32_SATURATED if i.has("satfinite") else FORMATS[type_d]
     pointers = ", ".join(f"ptr {place}" for place in (result, *places))
     numbers = [int(shape[1]), int(shape[2]), FORMATS[type_a], FORMATS[type_b], kind_d]
     listed = ", ".join(f"i32 {number}" for number in numbers)
@@ -81,7 +73,7 @@ def _group_product(body: Registers, i: Instruction) -> None:
     fragment = _registers(body, group(a), "b32") if in_registers else "null"
     descriptor = "0" if in_registers else body.read(a, "b64")
     keep = f.value(f"zext i1 {body.read(scale, 'pred')} to i32")
-    kind_d = SATURATED if i.has("satfinite") else FORMATS[type_d]
+    kind_d = formats.S32_SATURATED if i.has("satfinite") else FORMATS[type_d]
     numbers = [f"i32 {x}" for x in (n, FORMATS[type_a], FORMATS[type_b], kind_d, keep)]
     numbers += [f"i32 {int(scale < 0)}" for scale in scales] + [f"i32 {x}" for x in trans]
     f.do(

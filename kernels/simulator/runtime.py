@@ -15,7 +15,18 @@ from .library import library
 from .schedules import Schedule, fifo, pct, random, replay
 from .steps import CALLBACK
 
-__all__ = ["Buffer", "Checks", "Counters", "Schedule", "fifo", "launch", "pct", "random", "replay"]
+__all__ = [
+    "Argument",
+    "Buffer",
+    "Checks",
+    "Counters",
+    "Schedule",
+    "fifo",
+    "launch",
+    "pct",
+    "random",
+    "replay",
+]
 
 NOBODY = 0xFFFFFFFF
 PARTIES = 16
@@ -24,6 +35,8 @@ PATIENCE, LEAST_PATIENCE = 2000, 200_000
 STACK = 1 << 18  # bytes of a thread; pages that are not touched cost nothing
 
 Counters = dict[str, int]
+#: Of a kernel: name, Triton's type, and the integer, float or address.
+Argument = tuple[str, str, "int | float"]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from triton import knobs
+
+from .loops import closed_by
 
 NO_SCOREBOARD = 7
 
@@ -137,17 +139,15 @@ def parse(text: str) -> tuple[list[Instruction], list[tuple[int, int]]]:
             address, name, operands = int(head["address"], 16), head["name"], head["operands"].strip()
             instructions.append(Instruction(address, name, operands, int(second[1], 16)))
             head = None
-    return instructions, _loops(instructions, labels)
+    return instructions, closed_by(_branches(instructions, labels), labels)
 
 
-def _loops(instructions: Sequence[Instruction], labels: dict[str, int]) -> list[tuple[int, int]]:
-    """Branches that lead back; the one to itself at the end of every kernel is none."""
-    found = set()
-    for last, instruction in enumerate(instructions):
+def _branches(instructions: Sequence[Instruction], labels: dict[str, int]) -> Iterator[tuple[int, str]]:
+    """Position and label of each; the branch to itself at the end of every kernel is none."""
+    for i, instruction in enumerate(instructions):
         label = re.search(r"\.L_\w+", instruction.operands)
-        if instruction.name.startswith("BRA") and label and labels.get(label[0], last) < last:
-            found.add((labels[label[0]], last))
-    return sorted(found, key=lambda loop: loop[1] - loop[0])
+        if instruction.name.startswith("BRA") and label and labels.get(label[0]) != i:
+            yield i, label[0]
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,26 @@ import numpy as np
 import pytest
 import torch
 from symgru.kernels import simulator
+from symgru.kernels.simulator.formats import (
+    BF16,
+    E4M3,
+    E4M3FNUZ,
+    E5M2,
+    E5M2FNUZ,
+    F16,
+    F32,
+    F64,
+    S8,
+    S32,
+    S32_SATURATED,
+    TF32,
+    U8,
+)
 
 RUNTIME = Path(simulator.__path__[0]) / "runtime"
 SOURCES = ("numerics.c", "product.c", "lanes.c", "matrix.c", "amd_lanes.c", "amd_matrix.c")
 HARNESS = Path(__file__).with_suffix(".c")
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-Wl,-Bsymbolic")
-
-F16, BF16, TF32, F32, F64, S8, U8, E4M3, E5M2, E4M3FNUZ, E5M2FNUZ, S32, S32_SATURATED = range(13)
 
 
 @cache
