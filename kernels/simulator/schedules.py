@@ -10,6 +10,7 @@ from .errors import ReplayError
 from .steps import Chooser, Switches
 
 FIFO, RANDOM, PCT, STEPS = range(4)  # SIM_FIFO, ...
+MOST_CHANGES = 64  # schedules.c
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,26 @@ def random(seed: int) -> Schedule:
 
 
 def pct(seed: int, depth: int = 3, steps: int = 10_000) -> Schedule:
-    """Random priorities that change at `depth` - 1 of the launch's turns, of which there are about `steps`.
+    """The warp of the highest priority: random ones, and `depth` - 1 times the next warp gets a low one.
 
-    It finds a bug that needs `depth` ordering constraints with a probability of at least
-    1 / (warps * steps ** (depth - 1)), if no thread polls.
+    A bug of depth d shows whenever d pairs of operations come in a certain order, and fewer are not enough.
+    It is found with a probability of at least 1 / (n k^(d-1)) a seed, where n is the number of warps of all
+    programs and k that of turns, if `depth` = d, `steps` = k, and nobody polls: a warp that polls goes below
+    all others, else it would run for ever. A turn is what a lane does until it waits or comes to its next
+    atomic access; a launch's `counters["turns"]` has k, which hardly depends on the schedule. With `steps`
+    above k the bound holds with `steps` in its place.
+
+    Args:
+        seed: Of the priorities and of the turns at which they change.
+        depth: Ordering constraints of the bug, from 1 to 65.
+        steps: Turns of the launch, or more.
+
+    Source: Burckhardt, Kothari, Musuvathi and Nagarakatte, "A randomized scheduler with probabilistic
+        guarantees of finding bugs", ASPLOS 2010.
     """
+    if not 1 <= depth <= MOST_CHANGES + 1 or steps < 1:
+        expected = f"expected a depth from 1 to {MOST_CHANGES + 1} and steps >= 1"
+        raise ValueError(f"{expected}, got {depth} and {steps}")
     return Schedule(PCT, seed, depth, steps)
 
 

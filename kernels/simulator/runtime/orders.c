@@ -195,8 +195,12 @@ static void release(Thread* thread, Channel* to, uint32_t order, uint32_t scope,
   knowledge_drop(news);
 }
 
-static int polls_again(Thread* thread, const void* p, uint32_t site) {
-  const int again = thread->polled == p && thread->polled_site == site;
+static uint32_t of_value(uint32_t bytes) { return bytes < 16 ? bytes : 16; }
+
+// The same once more, and all is as it was: neither this thread nor another one has changed it.
+static int polls_again(Thread* thread, const void* p, uint32_t bytes, uint32_t site) {
+  const int again = thread->polled == p && thread->polled_site == site &&
+                    !memcmp(thread->polled_value, p, of_value(bytes));
   thread->polled = p;
   thread->polled_site = site;
   return again;
@@ -210,7 +214,7 @@ void orders_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope
                    const void* caller) {
   Thread* thread = sim_current;
   sim_add(SIM_COUNT_atomics, 1);
-  if (polls_again(thread, p, site)) sim_poll();
+  if (polls_again(thread, p, bytes, site)) sim_poll();
   const int writes = (kind & SIM_ATOMIC_WRITES) != 0, reads = (kind & SIM_ATOMIC_READS) != 0 || !writes;
   if (!sim_stepwise()) sim_give_way();
   else if (memory_is_known(thread, p, bytes, kind & SIM_ATOMIC_SHARED))
@@ -219,6 +223,7 @@ void orders_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope
                (writes ? SIM_STORE : 0) | (writes && reads ? SIM_READS_TOO : 0) |
                    (kind & SIM_ATOMIC_SHARED ? SIM_SHARED : 0) | (scope >= SIM_GPU ? SIM_WIDE : SIM_NARROW),
                site, writes ? "atomic write" : "atomic read");
+  memcpy(thread->polled_value, p, of_value(bytes));
   if (thread->known) {
     Channel* through = channel(p);
     if (reads) acquire(thread, through, order, scope);

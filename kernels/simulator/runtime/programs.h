@@ -42,8 +42,9 @@ typedef struct Thread {
   struct Knowledge *known, *acquirable, *released;
   uint32_t released_clock, released_scope;  // of the fence
   SimOperation next;            // that other warps may see: steps.h
-  const void* polled;           // address of the last atomic
+  const void* polled;           // address of the last atomic, and what was there before it
   uint32_t polled_site;
+  uint8_t polled_value[16];
   Copies copies;
   Products products;
 } Thread;

@@ -89,12 +89,15 @@ static Warp* highest(void) {
   return best;
 }
 
-static void change_priority(Warp* running) {
+// The warp whose turn it would be gets the priority of the change, be it the running one or another.
+static Warp* after_changes(Warp* next) {
+  int changes = 0;
   for (uint32_t i = 0; i < queue.change_count; i++)
-    if (queue.changes[i] == queue.turns && running) {
-      running->priority = i;
-      queue.changed = 1;
+    if (queue.changes[i] == queue.turns) {
+      next->priority = i;
+      changes = 1;
     }
+  return changes ? highest() : next;
 }
 
 static Warp* stay_or_highest(Warp* running) {
@@ -114,8 +117,7 @@ static Thread* chosen(Warp* running) {
     case SIM_RANDOM:
       return lane_of(queue.warps[below(&queue.choices, queue.count)]);
     case SIM_PCT:
-      if (queue.change_count) change_priority(running);
-      return lane_of(stay_or_highest(running));
+      return lane_of(after_changes(stay_or_highest(running)));
     default:
       return lane_of(stay_or_highest(running));
   }

@@ -3,8 +3,8 @@
 // FIFO: the warp that has been ready for the longest time, till all its lanes wait.
 // Random: any warp that is ready, at every turn.
 // PCT (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs", 2010): the warp of
-//   the highest priority; priorities are random, and at depth - 1 random turns the running warp gets a lower one.
-//   A bug that needs `depth` ordering constraints is found with a probability of at least
+//   the highest priority; priorities are random, and at depth - 1 random turns the warp that would run gets a lower
+//   one. A bug that needs `depth` ordering constraints is found with a probability of at least
 //   1 / (warps * steps^(depth - 1)) a launch, if `steps` is not less than the turns of a launch and nobody polls.
 //   A warp that polls goes below all others, else it would run forever.
 // Steps: in step with the others of its warp; between steps, whom the caller chooses (steps.h).

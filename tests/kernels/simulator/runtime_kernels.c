@@ -205,6 +205,32 @@ KERNEL lost_update(Arguments* a, void* shared) {
   }
 }
 
+static void put(uint32_t* p, uint32_t v, uint32_t site) {
+  sim_atomic(p, 4, SIM_RELAXED, SIM_GPU, SIM_ATOMIC_WRITES, site);
+  *p = v;
+}
+
+// Two programs of one thread; the flag is set by an order with as many constraints as `mode` says: 1: program 1
+// adds before 0 looks; 2: one looks, the other one does all, the first one writes; 3: 0 writes, 1 looks, 0 writes,
+// 1 looks.
+KERNEL ordering(Arguments* a, void* shared) {
+  (void)shared;
+  const uint32_t me = sim_program(0);
+  if (a->mode == 1 && me) add(a->count, 1, SIM_RELAXED, SIM_GPU, 1);
+  if (a->mode == 1 && !me) *a->flag |= look(a->count, SIM_RELAXED, SIM_GPU, 2) == 1;
+  if (a->mode == 2) {
+    const uint32_t seen = look(a->count, SIM_RELAXED, SIM_GPU, 3);
+    put(a->count, seen + 1, 4);
+    *a->flag = *a->count == 1 && a->n++;
+  }
+  if (a->mode == 3 && !me)
+    for (uint32_t value = 1; value < 3; value++) put(a->count, value, 5);
+  if (a->mode == 3 && me) {
+    const uint32_t first = look(a->count, SIM_RELAXED, SIM_GPU, 6);
+    *a->flag = first == 1 && look(a->count, SIM_RELAXED, SIM_GPU, 7) == 2;
+  }
+}
+
 KERNEL traps(Arguments* a, void* shared) {
   (void)shared;
   if (a->mode) sim_unknown("tcgen05.mma");

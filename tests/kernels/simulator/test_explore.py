@@ -1,7 +1,6 @@
 """Exploration of schedules: it finds what there is, and leaves out nothing that can make a difference."""
 
 import contextlib
-import importlib.util
 import itertools
 
 import numpy as np
@@ -17,6 +16,7 @@ from symgru.kernels.simulator.explore import Known, Search
 from symgru.kernels.simulator.steps import ALWAYS, IF_CHANGED, NEVER, STUCK, Chooser
 
 from symgru.testing.simulated.cases import Case
+from symgru.testing.simulated.pasting import pasted
 from symgru.testing.simulated.planted import PLANTED
 from symgru.testing.simulated.scheduled import SCHEDULED
 
@@ -153,20 +153,6 @@ def test_warps_that_wait_for_each_other_are_stuck():
 # kernels
 
 
-def pasted(text, folder):
-    """What the printed text makes."""
-    file = folder / "pasted.py"
-    file.write_text(f"from symgru.kernels import simulator\n\n\ndef again():\n    return {text}\n")
-    spec = importlib.util.spec_from_file_location("pasted", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.again()
-
-
-def again(message):
-    return message.rpartition("again with ")[2]
-
-
 @pytest.mark.parametrize("name", [name for name, one in SCHEDULED.items() if one.rare])
 def test_fifo_and_random_schedules_miss(name):
     for options in ({}, *({"seed": seed} for seed in range(20))):
@@ -185,8 +171,8 @@ def test_exploration_finds_and_replays(name, target, tmp_path):
         with pytest.raises(simulator.ScheduleFailed) as failed:
             simulator.explore(lambda: wrong.check(False), target, preemptions=bound)
         assert isinstance(failed.value.__cause__, AssertionError)
-        assert failed.value.schedule in again(str(failed.value))
-        with pasted(again(str(failed.value)), tmp_path), pytest.raises(AssertionError) as replayed:
+        assert failed.value.schedule in str(failed.value)
+        with pasted(str(failed.value), tmp_path), pytest.raises(AssertionError) as replayed:
             wrong.check(False)
         assert str(replayed.value) == str(failed.value.__cause__)
 
@@ -234,7 +220,7 @@ def test_report_of_the_simulator_is_a_failure_too(tmp_path):
 
     with pytest.raises(simulator.ScheduleFailed, match="data race") as failed:
         simulator.explore(check, "sm_90")
-    with pasted(again(str(failed.value)), tmp_path), pytest.raises(simulator.DataRace) as replayed:
+    with pasted(str(failed.value), tmp_path), pytest.raises(simulator.DataRace) as replayed:
         check()
     assert str(replayed.value) == str(failed.value.__cause__)
 
@@ -247,7 +233,7 @@ def test_every_launch_of_a_check_has_its_own_steps(tmp_path):
     with pytest.raises(simulator.ScheduleFailed) as failed:
         simulator.explore(check, "sm_90", preemptions=1)
     assert "simulator.replay({}, {1: 1})" in str(failed.value)
-    with pasted(again(str(failed.value)), tmp_path), pytest.raises(AssertionError, match="tickets"):
+    with pasted(str(failed.value), tmp_path), pytest.raises(AssertionError, match="tickets"):
         check()
 
 

@@ -295,6 +295,28 @@ def test_schedules_differ_and_each_gives_the_same_again(run):
     assert len({value for value, *_ in found}) > 1
 
 
+@pytest.mark.parametrize(("depth", "chance"), [(1, 1 / 2), (2, 1 / 6), (3, 1 / 72)])
+def test_priorities_find_a_bug_as_often_as_they_must(run, depth, chance):
+    """`chance`: the share of (order of two warps, turns of changes) that shows it, counted by hand."""
+    programs, seeds = 2, 4000
+    bug = {"name": "ordering", "grid": programs, "threads": 1, "lanes": 1, "mode": depth}
+    turns = run(**bug)[1]["turns"]
+    found = [
+        sum(int(run(**bug, schedule=pct(seed, d, turns))[0]["flag"][0]) for seed in range(seeds))
+        for d in (depth - 1, depth)
+        if d
+    ]
+    assert found[:-1] == [0] * (depth > 1)  # so it is of this depth
+    assert chance >= 1 / (programs * turns ** (depth - 1))
+    assert abs(found[-1] - seeds * chance) < 3 * (seeds * chance * (1 - chance)) ** 0.5
+
+
+def test_priorities_that_are_refused():
+    for options in ({"depth": 0}, {"depth": 66}, {"steps": 0}):
+        with pytest.raises(ValueError, match="expected a depth from 1 to 65 and steps >= 1"):
+            pct(1, **options)
+
+
 def test_replay_of_steps(run):
     """Warps look at the counter, then write it: one that is interrupted between the two undoes the others."""
     update = {"name": "lost_update", "grid": 3, "threads": 32}
