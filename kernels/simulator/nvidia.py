@@ -136,6 +136,12 @@ def _products(f: Function, match: re.Match[str]) -> list[str]:
     return []
 
 
+@_rule(r"tcgen05\.wait\.(ld|st)")
+def _wait_for_tensor_memory(f: Function, match: re.Match[str]) -> list[str]:
+    """Loads and stores are done at once. Triton itself uses what `tcgen05.ld` gives before this wait."""
+    return []
+
+
 @_rule(r"wgmma\.wait_group\.sync\.aligned")
 def _wait_for_products(f: Function, match: re.Match[str]) -> list[str]:
     pending = f.value(f"trunc i64 {_a(f, 0)} to i32")
@@ -172,6 +178,16 @@ def _vote(f: Function, match: re.Match[str]) -> list[str]:
 def _redux(f: Function, match: re.Match[str]) -> list[str]:
     name = f"s{match[1]}" if match[1] in ("min", "max") else match[1]
     return [f.value(f"call i32 @sim_redux(i32 {_a(f, 0)}, i32 {REDUX[name]}, i32 {_a(f, 1)}, i32 %site)")]
+
+
+@_rule(r"redux\.sync\.f(min|max)(\.abs)?(\.NaN)?")
+def _redux_float(f: Function, match: re.Match[str]) -> list[str]:
+    value = _as(f, 0, "i32")
+    if match[2]:
+        value = f.value(f"and i32 {value}, {0x7FFFFFFF}")
+    number = REDUX[f"f{match[1]}{'nan' if match[3] else ''}"]
+    got = f.value(f"call i32 @sim_redux(i32 {value}, i32 {number}, i32 {_a(f, 1)}, i32 %site)")
+    return [f.bitcast(got, "i32", "float")]
 
 
 @_rule(r"elect\.sync")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import ptx_arithmetic, ptx_matrix, ptx_memory
+from . import ptx_arithmetic, ptx_matrix, ptx_memory, ptx_tensor
 from .emit import Function
 from .errors import UnknownInstruction
 from .ptx_types import Instruction, ir_type, width
@@ -177,7 +177,12 @@ def statements(assembly: str) -> list[str]:
 
 
 def _statement(body: Body, text: str) -> None:
-    """One instruction, behind a branch if it has a predicate."""
+    """One instruction, behind a branch if it has a predicate, or a label's name in front."""
+    label = re.fullmatch(r"(\w+): ?(.*)", text)
+    if label is not None:
+        body.function.do(f"br label %ptx.{label[1]}")
+        body.function.label(f"ptx.{label[1]}")
+        text = label[2]
     match = re.fullmatch(r"@(!?)([$%\w]+) (.*)", text)
     if match is None:
         _instruction(body, text)
@@ -192,12 +197,16 @@ def _statement(body: Body, text: str) -> None:
     f.label(after)
 
 
-_TABLES = {**ptx_arithmetic.TABLE, **ptx_memory.TABLE, **ptx_matrix.TABLE}
+_TABLES = {**ptx_arithmetic.TABLE, **ptx_memory.TABLE, **ptx_matrix.TABLE, **ptx_tensor.TABLE}
 
 
 def _instruction(body: Body, text: str) -> None:
     if text.startswith(".reg"):
         body.declare(text)
+        return
+    if match := re.fullmatch(r"bra(?:\.uni)? (\w+)", text):
+        body.function.do(f"br label %ptx.{match[1]}")
+        body.function.label(body.function.fresh("behind"))
         return
     opcode, _, rest = text.partition(" ")
     instruction = Instruction(text, tuple(opcode.split(".")), tuple(split(rest)))

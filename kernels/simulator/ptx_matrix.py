@@ -18,6 +18,7 @@ FORMATS = {
 SHUFFLES = {"idx": 0, "up": 1, "down": 2, "bfly": 3}
 VOTES = {"all": 0, "any": 1, "uni": 2, "ballot": 3}
 REDUX = {"add": 0, "smin": 1, "smax": 2, "umin": 3, "umax": 4, "and": 5, "or": 6, "xor": 7}
+REDUX |= {"fmin": 8, "fmax": 9, "fminnan": 10, "fmaxnan": 11}
 
 
 def _registers(body: Registers, names: Sequence[str], type_: str) -> str:

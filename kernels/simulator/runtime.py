@@ -242,8 +242,8 @@ def _error(
     parties = tuple(_party(party, sites) for party in report.party[: report.parties])
     message = report.text.decode(errors="replace")
     if kind in WORDS:
-        place = _place(report, buffers, shared) if report.bytes else "registers"
-        message = f"{WORDS[kind]} {place}{': ' if message else ''}{message}"
+        where = [_place(report, buffers, shared)] if report.bytes else []
+        message = f"{WORDS[kind]} {': '.join(part for part in (*where, message) if part)}"
     return kind(message, parties, schedule, target)
 
 

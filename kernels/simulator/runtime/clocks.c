@@ -7,8 +7,8 @@
 
 static uint32_t threads, programs;
 
-void clocks_begin(uint32_t threads_of_a_program, uint32_t all_programs) {
-  threads = threads_of_a_program;
+void clocks_begin(uint32_t threads_and_agents, uint32_t all_programs) {
+  threads = threads_and_agents;
   programs = all_programs;
 }
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct Frontier {        // of one program: the clock of each of its threads up to which all is known
+typedef struct Frontier {        // of one program: the clock of each of its threads, and then agents, known so far
   uint32_t owners;
   uint32_t clock[];
 } Frontier;
@@ -22,7 +22,7 @@ typedef struct Knowledge {
   Frontier* proxied;             // of `program`: what was known at a fence between the proxies; null: nothing
 } Knowledge;
 
-void clocks_begin(uint32_t threads, uint32_t programs);
+void clocks_begin(uint32_t threads_and_agents, uint32_t programs);
 
 // Each of these gives a reference to the caller.
 Knowledge* knowledge_nothing(uint32_t program);

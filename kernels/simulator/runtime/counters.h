@@ -8,7 +8,7 @@
   X(atomics) X(fences) X(polls)                                                                            \
   X(copies) X(copy_bytes) X(copy_waits)                                                                    \
   X(barriers) X(warp_syncs) X(warp_operations)                                                             \
-  X(shuffles) X(votes) X(ldmatrix) X(stmatrix) X(mma) X(wgmma) X(mfma) X(wmma) X(mufu)                     \
+  X(shuffles) X(votes) X(ldmatrix) X(stmatrix) X(mma) X(wgmma) X(tcgen05) X(mfma) X(wmma) X(mufu)          \
   X(turns) X(switches) X(warp_conflicts) X(duplicate_writes)
 
 enum SimCounter {

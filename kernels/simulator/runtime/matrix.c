@@ -1,7 +1,7 @@
 // The matrix instructions of NVIDIA's GPUs: ldmatrix, stmatrix, mma.sync, wgmma.
 //
-// Lane layouts: PTX ISA 9.7.14.5 "Matrix fragments for mma" and 9.7.15.5 "wgmma fragments"; descriptors and swizzles:
-// 9.7.15.5.1 "Shared memory matrix layout" and "Strides". With g = lane / 4 and t = lane % 4, and p elements in a
+// Lane layouts: PTX ISA 9.7.14.5 "Matrix fragments for mma" and 9.7.15.5 "wgmma fragments".
+// With g = lane / 4 and t = lane % 4, and p elements in a
 // register, register r and element e of it:
 //     A[g + 8 (r mod M/8)][p t + e + 4 p (r div M/8)]      B[p t + e + 4 p r][g]      (M = 16 or 8)
 //     C and D, by element i:  [g + 8 (i / 2 mod 2)][8 (i / 4) + 2 t + i mod 2]
@@ -11,6 +11,7 @@
 // (Fasi et al., "Numerical behavior of NVIDIA tensor cores", 2021): a last-bit difference that the ISA leaves open.
 // Double precision rounds after each product, in ascending order of k.
 #include "numerics.h"
+#include "operands.h"
 #include "product.h"
 #include "sim.h"
 
@@ -116,67 +117,17 @@ void sim_mma(void* d, const void* a, const void* b, const void* c, uint32_t m, u
   sim_warp(mma, "mma.sync", &record, site);
 }
 
-// ---- wgmma: what a descriptor of an operand in shared memory means
-typedef struct {
-  const uint8_t *base, *start;      // of the 256 KiB window, of the matrix
-  uint64_t leading, stride;         // byte offsets
-  int swizzle;                      // bytes of a row of the swizzle pattern: 128, 64, 32, or 16 without
-  int width;                        // the logarithm of its elements
-  int size, mn_major;               // bytes of an element; its rows run along M or N, not along K
-} Operand;
-
-static Operand operand(uint64_t descriptor, uint32_t type, uint32_t mn_major, const void* shared) {
-  static const int widths[4] = {16, 128, 64, 32};
-  Operand o = {.base = (const uint8_t*)((uintptr_t)shared & ~(uintptr_t)0x3ffff)};
-  if (descriptor >> 49 & 7) sim_unknown("wgmma with a base offset in its descriptor");
-  o.start = o.base + ((descriptor & 0x3fff) << 4);
-  o.leading = (descriptor >> 16 & 0x3fff) << 4;
-  o.stride = (descriptor >> 32 & 0x3fff) << 4;
-  o.swizzle = widths[descriptor >> 62];
-  o.size = element_bytes(type);
-  o.width = __builtin_ctz((unsigned)(o.swizzle / o.size));
-  o.mn_major = (int)mn_major;
-  return o;
-}
-
-// Address of 16 bytes: row mn, elements k .. (K-major), or column k, elements mn .. (MN-major).
-static const uint8_t* chunk(const Operand* o, int mn, int k) {
-  uint64_t row = (uint64_t)mn, column = (uint64_t)k, within = (1u << o->width) - 1, offset;
-  if (!o->mn_major) {
-    offset = row / 8 * o->stride + row % 8 * (uint64_t)o->swizzle;
-    offset += o->swizzle == 16 ? (column >> o->width) * o->leading : column * (uint64_t)o->size;
-  } else {
-    // without a swizzle the two strides change places
-    uint64_t along = o->swizzle == 16 ? o->stride : o->leading, across = o->swizzle == 16 ? o->leading : o->stride;
-    offset = (row >> o->width) * along + column / 8 * across + column % 8 * (uint64_t)o->swizzle +
-             (row & within) * (uint64_t)o->size;
-  }
-  // The pattern depends on the address itself: bits 4..6 are exchanged by bits 7..9, as far as the width reaches.
-  uintptr_t address = (uintptr_t)(o->start + offset);
-  return (const uint8_t*)(address ^ ((address >> 7 & (uintptr_t)(o->swizzle / 16 - 1)) << 4));
-}
-
-// Rows first .. first + rows of an operand, as x[k][row]. The lanes share out the announcements.
-static void read_operand(double* x, const Operand* o, uint32_t type, int first, int rows, uint32_t site) {
-  int per_chunk = 16 / o->size;
-  double elements[16];
-  for (int i = 0; i < 2 * rows; i++) {
-    int row = o->mn_major ? i % (rows / 8) * 8 : i / 2, k = o->mn_major ? i / (rows / 8) : i % 2 * per_chunk;
-    const uint8_t* p = chunk(o, first + row, k);
-    sim_access_of_lane((uint32_t)i % 32, p, 16, SIM_SHARED | SIM_PENDING, site);
-    read_elements(elements, p, per_chunk, type);
-    for (int e = 0; e < per_chunk; e++)
-      if (o->mn_major) x[k * rows + row + e] = elements[e];
-      else x[(k + e) * rows + row] = elements[e];
-  }
-}
-
+// ---- wgmma
 typedef struct {
   void* d;
   const uint32_t* a;
   uint64_t descriptor_a, descriptor_b;
   uint32_t n, type_a, type_b, type_d, scale_d, negate, trans_a, trans_b, warp, site;
 } Wgmma;
+
+static void announce(int i, const void* p, uint32_t site) {  // the lanes share them out
+  sim_access_of_lane((uint32_t)i % 32, p, 16, SIM_SHARED | SIM_PENDING, site);
+}
 
 static void read_wgmma_a(double* a, void** slots, int lanes, int k, void* shared) {
   const Wgmma* first = slots[0];
@@ -185,8 +136,8 @@ static void read_wgmma_a(double* a, void** slots, int lanes, int k, void* shared
     return;
   }
   double columns[32 * 16];
-  Operand o = operand(first->descriptor_a, first->type_a, first->trans_a, shared);
-  read_operand(columns, &o, first->type_a, (int)first->warp * 16, 16, first->site);
+  Operand o = operand_of_wgmma(first->descriptor_a, first->type_a, first->trans_a, shared);
+  operand_read(columns, &o, (int)first->warp * 16, 16, announce, first->site);
   for (int i = 0; i < 16; i++)
     for (int j = 0; j < k; j++) a[i * k + j] = columns[j * 16 + i];
 }
@@ -197,8 +148,8 @@ static void wgmma(void** slots, int lanes, void* shared) {
   int n = (int)first->n, k = 32 / element_bytes(first->type_a);
   double a[16 * 32], b[32 * 256], d[16 * 256] = {0};
   read_wgmma_a(a, slots, lanes, k, shared);
-  Operand o = operand(first->descriptor_b, first->type_b, first->trans_b, shared);
-  read_operand(b, &o, first->type_b, 0, n, first->site);
+  Operand o = operand_of_wgmma(first->descriptor_b, first->type_b, first->trans_b, shared);
+  operand_read(b, &o, 0, n, announce, first->site);
   if (first->negate)
     for (int i = 0; i < 16 * k; i++) a[i] = -a[i];
   if (first->scale_d)

@@ -162,7 +162,7 @@ static inline int misaligned(const void* p, uint32_t bytes) {
 }
 
 static inline void check(Thread* thread, const void* p, uint32_t bytes, uint32_t kind, uint32_t site,
-                         const char* what) {
+                         const char* what, uint32_t agent) {
   const uint32_t checks = sim_state.wanted.checks;
   uint8_t* written;
   Cell* cells;
@@ -190,11 +190,7 @@ static inline void check(Thread* thread, const void* p, uint32_t bytes, uint32_t
   if (checks & SIM_CHECK_ALIGNMENT && misaligned(p, bytes)) refuse(SIM_MISALIGNED, thread, p, bytes, kind, site, what);
   if (written) check_written(thread, written + offset, p, bytes, kind, site, what);
   if (cells && !(kind & SIM_ASYNCHRONOUS))
-    races_access(&(RaceAccess){thread, cells, p, offset, bytes, kind, site});
-}
-
-void memory_check(Thread* thread, const void* p, uint32_t bytes, uint32_t kind, uint32_t site, const char* what) {
-  check(thread, p, bytes, kind, site, what);
+    races_access(&(RaceAccess){thread, cells, p, offset, bytes, kind, site, agent});
 }
 
 static inline void count(uint32_t bytes, uint32_t kind) {
@@ -207,12 +203,21 @@ static inline void count(uint32_t bytes, uint32_t kind) {
 
 static const char* const WORDS[4] = {"load", "store", "load from shared memory", "store to shared memory"};
 
+void memory_check(Thread* thread, const void* p, uint32_t bytes, uint32_t kind, uint32_t site, const char* what) {
+  check(thread, p, bytes, kind, site, what, 0);
+}
+
+void memory_check_agent(Thread* thread, uint32_t agent, const void* p, uint32_t bytes, uint32_t kind, uint32_t site) {
+  count(bytes, kind);
+  check(thread, p, bytes, kind | SIM_PROXY, site, WORDS[kind & 3], agent + 1);
+}
+
 void sim_access_of_lane(uint32_t lane, const void* p, uint32_t bytes, uint32_t kind, uint32_t site) {
   if (values_watched()) values_settle();
   count(bytes, kind);
   Thread* thread = &sim_current->warp->threads[lane];
   const int pending = kind & SIM_PENDING && sim_checks(SIM_CHECK_RACES);
-  check(thread, p, bytes, kind | (pending ? SIM_ASYNCHRONOUS : 0), site, WORDS[kind & 3]);
+  check(thread, p, bytes, kind | (pending ? SIM_ASYNCHRONOUS : 0), site, WORDS[kind & 3], 0);
   if (pending) products_read(thread, p, bytes, site);
 }
 
@@ -225,6 +230,6 @@ void sim_access(const void* p, uint32_t bytes, uint32_t kind, uint32_t site) {
     orders_atomic(p, bytes, SIM_RELAXED, SIM_SYSTEM, shared | what, site, __builtin_return_address(0));
     return;
   }
-  check(sim_current, p, bytes, kind, site, WORDS[kind & 3]);
+  check(sim_current, p, bytes, kind, site, WORDS[kind & 3], 0);
   if ((kind & (SIM_STORE | SIM_SHARED)) == SIM_STORE && sim_state.polls) values_watch_progress(p, bytes);
 }

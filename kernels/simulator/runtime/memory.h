@@ -14,11 +14,14 @@ enum {
   SIM_NARROW = 16,               // atomic for the threads of the program alone
   SIM_WIDE = 32,                 // atomic for all
   SIM_ASYNCHRONOUS = 64,         // not over before it is waited for: races.c hears of it from copies.c
+  SIM_TENSOR = 512,              // of tensor memory, with SIM_SHARED: tensor.c
   SIM_PROXY = 256                // by the asynchronous proxy: sees plain stores after a fence.proxy.async alone
 };
 
 // All checks of an access; `what` names it in words.
 void memory_check(Thread* thread, const void* p, uint32_t bytes, uint32_t kind, uint32_t site, const char* what);
+// Of an asynchronous agent (its number), in the name of a thread.
+void memory_check_agent(Thread* thread, uint32_t agent, const void* p, uint32_t bytes, uint32_t kind, uint32_t site);
 void memory_describe(const Thread* thread, const void* p, uint32_t bytes, uint32_t kind);  // for the report
 // Whether it lies within the shared memory of the program: not checked before where bounds are not.
 int memory_is_shared(const Thread* thread, const void* p, uint32_t bytes);

@@ -20,7 +20,7 @@ static struct {
 } channels;
 
 int orders_begin(void) {
-  clocks_begin(sim_state.wanted.threads, sim_state.total);
+  clocks_begin(sim_state.wanted.threads + SIM_AGENTS, sim_state.total);
   if (!sim_checks(SIM_CHECK_RACES)) return 1;
   channels.room = 256;
   channels.count = 0;
@@ -28,9 +28,10 @@ int orders_begin(void) {
   if (!channels.list) return 0;
   for (uint32_t i = 0; i < sim_state.slots; i++) {
     Program* slot = &sim_state.programs[i];
-    uint32_t* clocks = calloc(SIM_BARRIERS * (size_t)sim_state.wanted.threads, sizeof *clocks);
+    const size_t width = sim_state.wanted.threads + SIM_AGENTS;
+    uint32_t* clocks = calloc(SIM_BARRIERS * width, sizeof *clocks);
     if (!clocks) return 0;
-    for (uint32_t b = 0; b < SIM_BARRIERS; b++) slot->barriers[b].clocks = clocks + b * sim_state.wanted.threads;
+    for (uint32_t b = 0; b < SIM_BARRIERS; b++) slot->barriers[b].clocks = clocks + b * width;
   }
   return 1;
 }
@@ -138,7 +139,7 @@ void orders_after(Thread* thread, const Barrier* barrier) {
 
 void orders_warp(Warp* warp, uint64_t lanes) {
   if (!warp->threads[0].known) return;
-  uint32_t clocks[SIM_MOST_THREADS] = {0};
+  uint32_t clocks[SIM_MOST_THREADS + SIM_AGENTS] = {0};
   Knowledge* joined = NULL;
   for (uint64_t left = lanes; left; left &= left - 1) {
     Thread* thread = &warp->threads[__builtin_ctzll(left)];

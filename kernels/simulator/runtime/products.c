@@ -67,12 +67,12 @@ void sim_product_takes(uint32_t when, uint32_t accumulates, uint32_t site) {
   if (!sim_checks(SIM_CHECK_RACES)) return;
   if (when & 1 && accumulates) return;  // products that add to the same registers are in order
   if (when & 1 && when >> 1 > products->over)
-    refuse("matrix product", "it takes registers that another one may still write: no wgmma.wait_group between", site);
+    refuse("matrix product", "registers are taken that are still being written: no wgmma.wait_group between", site);
   if (products->fence <= when >> 1)
-    refuse("matrix product", "its registers were written after the last wgmma.fence", site);
+    refuse("matrix product", "registers of a matrix product were written after the last wgmma.fence", site);
 }
 
 void sim_product_read(uint32_t when, uint32_t site) {
   if (!(when & 1) || when >> 1 <= sim_current->products.over) return;
-  refuse("read", "a register that a matrix product may still write: no wgmma.wait_group between", site);
+  refuse("read", "a register is read that is still being written: no wgmma.wait_group between", site);
 }

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mbarriers.h"
 #include "memory.h"
 #include "orders.h"
 #include "schedules.h"
 #include "shared.h"
 #include "steps.h"
 #include "stuck.h"
+#include "tensor.h"
 #include "values.h"
 #include "warps.h"
 
@@ -237,6 +239,7 @@ static void begin_program(Program* program) {
   memset(program->shared, 0xff, wanted->shared_bytes);  // not a number, in all formats
   memory_new_program(program);
   for (uint32_t i = 0; i < SIM_BARRIERS; i++) program->barriers[i].arrived = program->barriers[i].opened = 0;
+  for (uint32_t i = 0; i < SIM_AGENTS; i++) program->agent_clock[i] = 1;
   for (uint32_t i = 0; i < wanted->threads; i++) begin_thread(program, i);
   for (uint32_t i = 0; i < wanted->threads / wanted->lanes; i++) {
     Warp* warp = &program->warps[i];
@@ -255,6 +258,8 @@ static void end_programs(void) {
     if (program->ended != sim_state.wanted.threads) continue;
     sim_state.ended++;
     orders_program_ended(program);
+    mbarriers_end(program);
+    tensor_end(program);
     program->ended = 0;
     if (sim_state.started < sim_state.total) begin_program(program);
   }
@@ -284,7 +289,7 @@ static const char* refusal(const SimLaunch* wanted) {
   if (wanted->shared_bytes > SHARED_STRIDE) return "a program has at most 256 KiB of shared memory";
   if (granule != 1 && granule != 2 && granule != 4) return "a granule has 1, 2 or 4 bytes";
   if (wanted->stack_bytes < 4096 || wanted->stack_bytes % 16) return "a stack has at least 4096 bytes, a multiple of 16";
-  if ((uint64_t)wanted->grid[0] * wanted->grid[1] * wanted->grid[2] >> 22) return "a grid has less than 2^22 programs";
+  if ((uint64_t)wanted->grid[0] * wanted->grid[1] * wanted->grid[2] >> 21) return "a grid has less than 2^21 programs";
   return NULL;
 }
 
@@ -322,6 +327,10 @@ static void end(void) {
       free(sim_state.programs[i].threads[k].copies.list);
       free(sim_state.programs[i].threads[k].products.list);
     }
+  for (uint32_t i = 0; i < sim_state.slots; i++) {
+    mbarriers_end(&sim_state.programs[i]);
+    tensor_end(&sim_state.programs[i]);
+  }
   memory_end();
   orders_end();
   schedule_end();

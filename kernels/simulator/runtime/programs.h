@@ -7,9 +7,13 @@
 #include "products.h"
 #include "sim.h"
 
-enum { SIM_BARRIERS = 16, SIM_MOST_LANES = 64, SIM_MOST_THREADS = 1024, SIM_LOOPS = 16 };
+// Agents are what runs beside the threads of a program, and has clocks as they have: the products of tcgen05, and
+// what tells each mbarrier of its end.
+enum { SIM_BARRIERS = 16, SIM_MOST_LANES = 64, SIM_MOST_THREADS = 1024, SIM_LOOPS = 16, SIM_AGENTS = 16 };
 
 struct Knowledge;
+struct Mbarriers;
+struct Tensor;
 struct Program;
 
 enum Waiting { RUNS, AT_BARRIER, IN_WARP, ENDED };
@@ -78,6 +82,9 @@ typedef struct Program {
   uint8_t* written;             // shared memory: has this byte been written?
   struct Cell* cells;                     // shared memory: who touched this granule last?
   Barrier barriers[SIM_BARRIERS];
+  struct Mbarriers* mbarriers;  // null: none yet
+  struct Tensor* tensor;        // tensor memory; null: none yet
+  uint32_t agent_clock[SIM_AGENTS];
 } Program;
 
 typedef struct Launch {

@@ -1,24 +1,33 @@
 #include "races.h"
 
+#include <stdio.h>
+
 #include "clocks.h"
 #include "orders.h"
 #include "values.h"
 
-enum { THREAD_BITS = 10 };       // of Mark.who: SIM_MOST_THREADS
+enum { THREAD_BITS = 11 };       // of Mark.who: SIM_MOST_THREADS and the agents
 
 static inline uint32_t who(const Thread* thread) { return thread->program->number << THREAD_BITS | thread->number; }
 static inline uint32_t program_of(const Mark* mark) { return mark->who >> THREAD_BITS; }
-static inline uint32_t thread_of(const Mark* mark) { return mark->who & (SIM_MOST_THREADS - 1); }
+static inline uint32_t thread_of(const Mark* mark) { return mark->who & ((1u << THREAD_BITS) - 1); }
 
 static inline Mark mark_of(const RaceAccess* access) {
   const uint32_t kind = access->kind;
-  return (Mark){who(access->thread), access->thread->clock, access->site, access->thread->turns & 127,
+  uint32_t doer = who(access->thread), clock = access->thread->clock;
+  if (access->agent) {           // who acts in the name of the thread
+    doer = access->thread->program->number << THREAD_BITS | (sim_state.wanted.threads + access->agent - 1);
+    clock = access->thread->program->agent_clock[access->agent - 1];
+  }
+  return (Mark){doer, clock, access->site, access->thread->turns & 127,
                 (kind & SIM_NARROW) != 0, (kind & SIM_WIDE) != 0, (kind & SIM_ASYNCHRONOUS) != 0,
                 (kind & SIM_STORE) != 0, (kind & SIM_PROXY) != 0};
 }
 
 static inline int same_warp(const Mark* one, const Mark* other) {
   const uint32_t lanes = sim_state.wanted.lanes;
+  const uint32_t threads = sim_state.wanted.threads;
+  if (thread_of(one) >= threads || thread_of(other) >= threads) return 0;  // agents
   return program_of(one) == program_of(other) && thread_of(one) / lanes == thread_of(other) / lanes;
 }
 
@@ -41,7 +50,7 @@ static inline int before(const RaceAccess* access, const Mark* mark) {
   const Thread* thread = access->thread;
   if (access->kind & SIM_SHARED && program_of(mark) != thread->program->number) return 1;
   if (mark->asynchronous) return 0;
-  if (mark->who == who(thread)) return 1;
+  if (mark->who == who(thread) || (access->agent && mark->who == mark_of(access).who)) return 1;
   return mark->clock <= knowledge_clock(thread->known, program_of(mark), thread_of(mark));
 }
 
@@ -59,6 +68,7 @@ static inline int both_atomic(const Mark* earlier, const Mark* later) {
 
 static const char* words(const Mark* mark) {
   if (mark->asynchronous) return mark->store ? "asynchronous copy" : "asynchronous read";
+  if (thread_of(mark) >= sim_state.wanted.threads) return mark->store ? "asynchronous write" : "asynchronous read";
   if (mark->narrow || mark->wide) return mark->store ? "atomic write" : "atomic read";
   return mark->store ? "store" : "load";
 }
@@ -67,7 +77,14 @@ __attribute__((noreturn)) static void report(const RaceAccess* access, const Mar
                                              const char* text) {
   Mark later = mark_of(access);
   later.store = later_is_store != 0;
-  memory_describe(access->thread, access->address, access->bytes, access->kind);
+  char place[64] = "";
+  if (access->kind & SIM_TENSOR) {
+    const uint64_t word = access->offset / sim_state.wanted.granule;
+    snprintf(place, sizeof place, "tensor memory, lane %u, column %u", (uint32_t)(word / 512), (uint32_t)(word % 512));
+    text = place;
+  } else {
+    memory_describe(access->thread, access->address, access->bytes, access->kind);
+  }
   sim_party(access->thread, access->site, access->kind, words(&later));
   sim_party_is(program_of(earlier), thread_of(earlier), earlier->site,
                (access->kind & SIM_SHARED) | (earlier->store ? SIM_STORE : 0), words(earlier));
@@ -130,7 +147,7 @@ static uint64_t offset_of(const Thread* thread, const void* shared) {
 void races_issued(Thread* thread, const void* shared, uint32_t bytes, uint32_t kind, uint32_t site) {
   if (!memory_is_shared(thread, shared, bytes)) return;
   const RaceAccess access = {thread, thread->program->cells, shared, offset_of(thread, shared), bytes,
-                             kind | SIM_SHARED | SIM_ASYNCHRONOUS, site};
+                             kind | SIM_SHARED | SIM_ASYNCHRONOUS, site, 0};
   races_access(&access);
 }
 

@@ -35,6 +35,7 @@ typedef struct RaceAccess {
   const void* address;
   uint64_t offset;               // of the address in it
   uint32_t bytes, kind, site;
+  uint32_t agent;                // 1 more than the number of who does it; 0: the thread itself
 } RaceAccess;
 
 void races_access(const RaceAccess* access);

@@ -54,6 +54,23 @@ SIM_API uint32_t sim_product_now(void);              // the number of what anoth
 SIM_API void sim_product_takes(uint32_t when, uint32_t accumulates, uint32_t site);  // before a product: its operands
 SIM_API void sim_product_read(uint32_t when, uint32_t site);  // before another instruction that reads them
 
+// ---- barriers in shared memory (mbarrier), and tensor memory (tcgen05)
+SIM_API void sim_mbarrier_init(const void* p, uint32_t count, uint32_t site);
+SIM_API void sim_mbarrier_inval(const void* p, uint32_t site);
+SIM_API void sim_mbarrier_arrive(const void* p, uint32_t count, uint32_t site);
+SIM_API uint32_t sim_mbarrier_try_wait(const void* p, uint32_t parity, uint32_t site);  // may switch; 1: it has ended
+SIM_API void sim_tensor_allocate(void* place, uint32_t columns, uint32_t site);  // writes the address to `place`
+SIM_API void sim_tensor_release(uint32_t address, uint32_t columns, uint32_t site);
+// Shape 32x32b if `second` is SIM_ONE_PLACE, else 16x32bx2: the lanes from 16 on have columns that much further.
+#define SIM_ONE_PLACE 0xffffffffu
+SIM_API void sim_tensor_load(uint32_t* registers, uint32_t address, uint32_t second, uint32_t columns, uint32_t site);
+SIM_API void sim_tensor_store(const uint32_t* registers, uint32_t address, uint32_t second, uint32_t columns,
+                              uint32_t site);
+// `a` is an address in tensor memory or a descriptor; `kind`: 0 f16, 1 tf32, 2 f8f6f4, 3 i8; `adds`: d is not cleared.
+SIM_API void sim_tensor_product(uint32_t d, uint64_t a, uint32_t a_in_tensor, uint64_t b, uint32_t descriptor,
+                                uint32_t adds, uint32_t kind, uint32_t site);
+SIM_API void sim_tensor_commit(const void* mbarrier, uint32_t site);
+
 // ---- rendezvous. All may switch.
 SIM_API void sim_barrier(uint32_t id, uint32_t threads, uint32_t site);         // bar.sync; 0 threads: all
 SIM_API void sim_barrier_arrive(uint32_t id, uint32_t threads, uint32_t site);  // bar.arrive: does not wait

@@ -38,6 +38,6 @@ void values_settle(void) {
     return;
   }
   const RaceAccess access = {sim_watched.thread, NULL, address, 0, sim_watched.bytes, sim_watched.kind,
-                             sim_watched.site};
+                             sim_watched.site, 0};
   races_report(&access, &sim_watched.earlier, 1);
 }

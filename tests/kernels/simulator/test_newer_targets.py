@@ -1,5 +1,7 @@
 """Targets whose matrix products are fed by asynchronous instructions of their own: results and reports."""
 
+import re
+
 import pytest
 import torch
 from symgru.kernels import simulator
@@ -28,6 +30,68 @@ CDNA4 = [
 def test_copies_to_shared_memory_and_transposed_reads_of_cdna4(dtype, tile, stages, warps, instructions):
     llir = run(Case("matmul", dtype, (130, 140, 160, *tile), warps=warps, stages=stages), "gfx950")
     assert all(instruction in llir for instruction in instructions)
+
+
+BLACKWELL = [
+    (torch.float16, "ieee", (128, 64, 32), 4, 3),
+    (torch.bfloat16, "ieee", (64, 64, 64), 8, 2),
+    (torch.float32, "tf32", (64, 128, 32), 4, 2),
+    pytest.param(torch.float32, "tf32x3", (128, 64, 32), 4, 2, marks=pytest.mark.thorough),
+    pytest.param(torch.float32, "tf32x3", (64, 64, 32), 8, 2, marks=pytest.mark.thorough),
+    (torch.int8, "ieee", (64, 64, 64), 4, 2),
+    pytest.param(torch.int8, "ieee", (128, 128, 64), 8, 3, marks=pytest.mark.thorough),
+    pytest.param(torch.float16, "ieee", (128, 128, 64), 8, 1, marks=pytest.mark.thorough),
+]
+
+
+@pytest.mark.parametrize(("dtype", "precision", "tile", "warps", "stages"), BLACKWELL)
+def test_products_in_tensor_memory(dtype, precision, tile, warps, stages):
+    sizes = (130, 70, 160, *tile)
+    case = Case("matmul", dtype, sizes, warps=warps, stages=stages, precision=precision)
+    assert "tcgen05.mma" in run(case, "sm_100")
+
+
+TENSOR = Case("matmul", torch.float16, (128, 64, 256, 128, 64, 32), stages=3)
+#: Kind of error: pattern in the compiled text, what replaces it, and what is reported.
+PLANTED = {
+    "the products' end is not waited for": (r"^ .*mbarrier\.try_wait.*\n", "", (simulator.DataRace,)),
+    "another phase is waited for": (
+        r"(complete, \[\$0\], )\$1;",
+        r"\g<1>3;",
+        (simulator.DataRace, simulator.Livelock),
+    ),
+    "the products do not arrive": (r"^ .*tcgen05\.commit.*\n", "", (simulator.Livelock,)),
+    "no fence between the proxies": (
+        r"^ .*call void @llvm\.nvvm\.fence\.proxy.*\n",
+        "",
+        (simulator.DataRace,),
+    ),
+    "the mbarriers are not initialised": (r"^ .*mbarrier\.init.*\n", "", (simulator.Uninitialised,)),
+    "more columns than allocated": (r"(tcgen05\.alloc.*\[\$1\], )64;", r"\g<1>32;", (simulator.OutOfBounds,)),
+    "the sum is read before the products end": (
+        r"^ .*mbarrier\.try_wait.*\n(?!(?:.*\n)*.*mbarrier\.try_wait)",
+        "",
+        (simulator.DataRace,),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_errors_of_tensor_memory(name):
+    pattern, replacement, errors = PLANTED[name]
+
+    def rewrite(llir):
+        new, count = re.subn(pattern, replacement, llir, flags=re.MULTILINE)
+        assert count
+        return new
+
+    with pytest.raises(errors):
+        run(TENSOR, "sm_100", rewrite=rewrite)
+
+
+@pytest.mark.parametrize("schedule", ["fifo", "random", "pct"])
+def test_tensor_memory_under_any_schedule(schedule):
+    run(TENSOR, "sm_100", schedule=schedule, seed=3)
 
 
 def test_a_mark_that_is_missing_is_reported():

@@ -93,7 +93,7 @@ def test_pipelined_products_are_not_accused(dtype, precision, stages, warps):
     ("name", "words"),
     [
         ("product without a fence of its registers", "after the last wgmma.fence"),
-        ("product whose registers are read too early", "no wgmma.wait_group between"),
+        ("product whose registers are read too early", "still being written: no wgmma"),
         ("product without a fence between the proxies", "no fence.proxy.async between"),
     ],
 )

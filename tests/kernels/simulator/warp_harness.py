@@ -33,7 +33,7 @@ from symgru.kernels.simulator.formats import (
 )
 
 RUNTIME = Path(simulator.__path__[0]) / "runtime"
-SOURCES = ("numerics.c", "product.c", "lanes.c", "matrix.c", "amd_lanes.c", "amd_matrix.c")
+SOURCES = ("numerics.c", "product.c", "lanes.c", "operands.c", "matrix.c", "amd_lanes.c", "amd_matrix.c")
 HARNESS = Path(__file__).with_suffix(".c")
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-Wl,-Bsymbolic")
 
