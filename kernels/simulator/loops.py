@@ -1,7 +1,7 @@
 """The loops of machine code, and of functions in LLVM IR.
 
 What AMD's compiler makes of a wave's lanes follows from the order of the blocks: see runtime/warps.h. The
-runtime is told of every turn of a loop, so that it knows which of two lanes is behind.
+runtime is told of every further turn of a loop, so that it knows which of two lanes is behind.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ class Loop:
     last: int
     depth: int
 
-    def __contains__(self, line: int) -> bool:
-        return self.first <= line <= self.last
-
 
 @dataclass
 class _Block:
@@ -48,20 +45,34 @@ def closed_by(branches: Iterable[tuple[int, str]], labels: Mapping[str, int]) ->
     return sorted(found, key=lambda loop: loop[1] - loop[0])
 
 
-def loops(lines: Sequence[str]) -> dict[int, Loop]:
-    """Every loop of a module's functions, by the line of its header's label.
+def turns(lines: Sequence[str]) -> dict[int, list[tuple[str, Loop]]]:
+    """For the line of every branch of a module that leads back: the labels, and the loops that they begin again.
+
+    A loop is what stands from such a label to the last branch to it. It may be entered at several places.
 
     Raises:
-        UnknownInstruction: a loop is not in one piece in the text, or they are nested too deeply.
+        UnknownInstruction: a loop is not in one piece in the text, overlaps another, or is nested too deeply.
     """
-    found = [span for function in _functions(lines) for span in _spans(function)]
-    made = {}
-    for first, last in found:
-        depth = sum(a <= first <= b for a, b in found) - 1
-        if depth >= DEEPEST:
-            raise UnknownInstruction(f"loops nested more than {DEEPEST} deep")
-        made[first] = Loop(first, last, depth)
+    made: dict[int, list[tuple[str, Loop]]] = defaultdict(list)
+    for blocks in _functions(lines):
+        spans = _spans(blocks)
+        for label, first, last in spans:
+            around = [span for span in spans if span[1] <= first <= span[2]]
+            if any(span[2] < last for span in around):
+                raise UnknownInstruction(f"loops that overlap, at block {label}")
+            if len(around) > DEEPEST:
+                raise UnknownInstruction(f"loops nested more than {DEEPEST} deep")
+            loop = Loop(first, last, len(around) - 1)
+            for block in blocks.values():
+                if label in block.targets and block.last >= first:
+                    _demand_branch(lines[block.last])
+                    made[block.last].append((label, loop))
     return made
+
+
+def _demand_branch(line: str) -> None:
+    if not line.lstrip().startswith("br "):
+        raise UnknownInstruction("a loop that a switch closes")
 
 
 def _functions(lines: Sequence[str]) -> Iterator[dict[str, _Block]]:
@@ -73,7 +84,7 @@ def _functions(lines: Sequence[str]) -> Iterator[dict[str, _Block]]:
         elif line.startswith("}") and blocks:
             yield blocks
             blocks = {}
-        elif blocks:
+        elif blocks and line.strip():
             label = re.match(rf"({NAME}):", line)
             if label:
                 blocks[label[1]] = _Block(number, number, [])
@@ -82,30 +93,32 @@ def _functions(lines: Sequence[str]) -> Iterator[dict[str, _Block]]:
             block.targets += re.findall(rf"label %({NAME})", line)
 
 
-def _spans(blocks: dict[str, _Block]) -> Iterator[tuple[int, int]]:
-    """First and last line of every loop of a function."""
+def _spans(blocks: dict[str, _Block]) -> list[tuple[str, int, int]]:
+    """Label, first and last line of every loop of a function."""
     order = list(blocks)
     number = {label: i for i, label in enumerate(order)}
-    before, latches = defaultdict(list), defaultdict(list)
-    for label, block in blocks.items():
-        for target in block.targets:
-            before[number[target]].append(number[label])
-            if number[target] <= number[label]:
-                latches[number[target]].append(number[label])
-    for header, ends in latches.items():
-        last = max(ends)
-        inside = _inside(header, ends, before)
-        if inside != set(range(header, last + 1)):
-            raise UnknownInstruction(f"a loop in several pieces, from block {order[header]} on")
-        yield blocks[order[header]].first, blocks[order[last]].last
-
-
-def _inside(header: int, latches: Sequence[int], before: dict[int, list[int]]) -> set[int]:
-    """The blocks from which a latch can be reached without passing the header, and the header."""
-    found, left = {header}, list(latches)
-    while left:
-        block = left.pop()
-        if block not in found:
-            found.add(block)
-            left += before[block]
+    after = [[number[target] for target in block.targets] for block in blocks.values()]
+    found = []
+    for i, label in enumerate(order):
+        last = max((k for k, targets in enumerate(after) if i in targets), default=-1)
+        if last >= i:
+            _demand_one_piece(i, last, after, label)
+            found.append((label, blocks[label].first, blocks[order[last]].last))
     return found
+
+
+def _demand_one_piece(first: int, last: int, after: list[list[int]], label: str) -> None:
+    """Every block leads from the first of them to every other one, and back."""
+    before: list[list[int]] = [[] for _ in after]
+    for block, targets in enumerate(after):
+        for target in targets:
+            before[target].append(block)
+    for ways in (after, before):
+        found, left = set(), [first]
+        while left:
+            block = left.pop()
+            if first <= block <= last and block not in found:
+                found.add(block)
+                left += ways[block]
+        if len(found) <= last - first:
+            raise UnknownInstruction(f"a loop in several pieces, from block {label} on")

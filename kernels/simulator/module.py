@@ -36,7 +36,7 @@ from .host import (
     plain,
     to_bfloat,
 )
-from .loops import Loop, loops
+from .loops import Loop, turns
 from .registers import Registers
 from .shared import SharedAddresses
 from .text import (
@@ -109,8 +109,7 @@ class _Translation:
     shared: SharedAddresses = field(default_factory=SharedAddresses)
     registers: Registers = field(default_factory=lambda: Registers(()))
     private: set[str] = field(default_factory=set)
-    loops: dict[int, Loop] = field(default_factory=dict)
-    turn: Loop | None = None  # of the loop whose header has begun
+    turns: dict[int, list[tuple[str, Loop]]] = field(default_factory=dict)
     inlined: bool = True
     sites: dict[int, str] = field(default_factory=dict)
     start: int = 0
@@ -155,7 +154,6 @@ class _Translation:
         elif re.match(rf"{NAME}:", line):
             self.lines.append(line)
             self.registers.label()
-            self.turn = self.loops.get(self.number)
         else:
             self._instruction(line)
 
@@ -192,7 +190,7 @@ class _Translation:
         self.start, self.shared, self.private = len(self.lines), SharedAddresses(), set()
         self.inlined = kernel
         if self.target.startswith("gfx"):  # the order in which lanes come to places: runtime/warps.h
-            self.loops = loops(self.llir.splitlines())
+            self.turns = turns(self.llir.splitlines())
 
     def _end(self) -> None:
         """Close a function; what its shared addresses are computed from comes first."""
@@ -221,8 +219,6 @@ class _Translation:
         opcode = re.sub(r"^(?:tail|musttail|notail) ", "", text).split()[0]
         if opcode == "alloca" or (opcode in _POINTERS and self.private & set(re.findall(r"%[\w.]+", text))):
             self.private.add(result)
-        if self.turn is not None and opcode != "phi":
-            self._begin_turn(self.turn)
         handler = getattr(self, f"_do_{opcode}", None)
         if handler is not None:
             handler(text)
@@ -231,16 +227,25 @@ class _Translation:
         else:
             raise UnknownInstruction(text)
 
-    def _begin_turn(self, loop: Loop) -> None:
-        self.lines.append(f"  call void @sim_loop(i32 {loop.depth}, i32 {loop.first}, i32 {loop.last})")
-        self.turn = None
-
     def _put(self, text: str) -> None:
         self.lines.append(f"  {self._result}{text}")
 
     def _site(self, what: str) -> str:
         self.sites[self.number] = self.source.words(self._location, what)
         return str(self.number)
+
+    def _do_br(self, text: str) -> None:
+        """A branch; the runtime hears of one that leads back."""
+        match = re.match(rf"br (i1 [^,]+), label %({NAME}), ", text)
+        for label, loop in self.turns.get(self.number, ()):
+            taken = "1"
+            if match is not None:
+                taken = f"%turn.{len(self.lines)}"
+                choice = "i32 1, i32 0" if match[2] == label else "i32 0, i32 1"
+                self.lines.append(f"  {taken} = select {match[1]}, {choice}")
+            numbers = f"i32 {loop.depth}, i32 {loop.first}, i32 {loop.last}"
+            self.lines.append(f"  call void @sim_turn({numbers}, i32 {taken})")
+        self._put(text)
 
     # ---- memory
 

@@ -18,9 +18,9 @@ struct Program;
 
 enum Waiting { RUNS, AT_BARRIER, IN_WARP, ENDED };
 
-typedef struct Loop {            // that a thread is in, or was in last
+typedef struct Loop {            // of which a thread has begun a further turn
   uint32_t first, last;         // its sites
-  uint32_t turn;
+  uint32_t turn;                // how many
 } Loop;
 
 typedef struct Meeting {         // of lanes, in which a thread waits

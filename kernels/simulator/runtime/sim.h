@@ -91,8 +91,9 @@ SIM_API void sim_warp_members(SimWarpOperation operation, const char* name, void
                               uint32_t site);
 SIM_API void sim_warp_active(SimWarpOperation operation, const char* name, void* mine, uint32_t site);
 SIM_API void sim_wave_barrier(uint32_t site);   // AMD's wave.barrier: orders the memory of the active lanes
-// A turn of a loop begins. Loops are counted from 0, outer ones first; the sites from first to last are in it.
-SIM_API void sim_loop(uint32_t depth, uint32_t first, uint32_t last);
+// A further turn of a loop begins, if it is taken. Loops are counted from 0, outer ones first; the sites from first to
+// last are in it.
+SIM_API void sim_turn(uint32_t depth, uint32_t first, uint32_t last, uint32_t taken);
 // Within an operation: the access counts as one of this lane (bounds, races, ...). What is stored is stored before the
 // next one is announced.
 SIM_API void sim_access_of_lane(uint32_t lane, const void* p, uint32_t bytes, uint32_t kind, uint32_t site);

@@ -14,22 +14,29 @@ static Thread* first_of(const Warp* warp, uint64_t lanes) { return &warp->thread
 // ---- the order of places
 static int holds(const Loop* loop, uint32_t site) { return loop->first <= site && site <= loop->last; }
 
+static uint32_t turn_of(const Thread* thread, uint32_t depth, const Loop* loop) {
+  return thread->loops[depth].first == loop->first ? thread->loops[depth].turn : 0;
+}
+
 // Negative if the lane waits at an earlier place than the other one, 0 at the same one.
 static int compare(const Thread* one, const Thread* other) {
   for (uint32_t i = 0; i < SIM_LOOPS; i++) {
-    const Loop *a = &one->loops[i], *b = &other->loops[i];
-    if (!holds(a, one->site) || !holds(b, other->site) || a->first != b->first) break;
-    if (a->turn != b->turn) return a->turn < b->turn ? -1 : 1;
+    const Loop* loop = &one->loops[i];
+    if (!holds(loop, one->site)) loop = &other->loops[i];
+    if (!holds(loop, one->site) || !holds(loop, other->site)) continue;
+    const uint32_t turn = turn_of(one, i, loop), its = turn_of(other, i, loop);
+    if (turn != its) return turn < its ? -1 : 1;
   }
   return one->site < other->site ? -1 : one->site > other->site;
 }
 
-void sim_loop(uint32_t depth, uint32_t first, uint32_t last) {
-  Loop* loop = &sim_current->loops[depth];
-  if (loop->first != first) *loop = (Loop){first, last, 0};
-  loop->turn++;
-  sim_current->turns++;
-  for (uint32_t i = depth + 1; i < SIM_LOOPS && sim_current->loops[i].last; i++) sim_current->loops[i] = (Loop){0};
+void sim_turn(uint32_t depth, uint32_t first, uint32_t last, uint32_t taken) {
+  if (!taken) return;
+  Thread* me = sim_current;
+  if (me->loops[depth].first != first) me->loops[depth] = (Loop){first, last, 0};
+  me->loops[depth].turn++;
+  me->turns++;
+  memset(&me->loops[depth + 1], 0, (SIM_LOOPS - depth - 1) * sizeof *me->loops);
 }
 
 // ---- meetings

@@ -150,7 +150,7 @@ KERNEL warp_exchange(Arguments* a, void* shared) {
 KERNEL turns(Arguments* a, void* shared) {
   (void)a;
   for (uint32_t k = 0; k < 4; k++) {
-    sim_loop(0, 1, 5);
+    sim_turn(0, 1, 5, 1);
     if (sim_lane() == k) shared_store(shared, (float)(k + 2 * sim_lane()), 2);
   }
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from symgru.kernels.simulator import errors, runtime
 from symgru.kernels.simulator.kernel import Kernel
-from symgru.kernels.simulator.loops import Loop, loops
+from symgru.kernels.simulator.loops import Loop, turns
 from symgru.kernels.simulator.runtime import fifo, pct, random
 
 SCHEDULES = [fifo(), random(1), random(2), pct(1, 3, 500)]
@@ -352,14 +352,50 @@ two:
 }""".replace("in ner", "in.ner")
 
 
-def test_loops_and_their_depths():
-    found = loops(NESTED.splitlines())
-    assert found == {2: Loop(2, 7, 0), 4: Loop(4, 5, 1), 13: Loop(13, 14, 0)}
-    assert 5 in found[4]
-    assert 6 not in found[4]
+def test_turns_of_loops_and_their_depths():
+    outer, inner = Loop(2, 7, 0), Loop(4, 5, 1)
+    found = turns(NESTED.splitlines())
+    assert found == {7: [("outer", outer)], 5: [('"in.ner"', inner)], 14: [("one", Loop(13, 14, 0))]}
 
 
 def test_a_loop_in_pieces_is_refused():
     text = NESTED.replace("latch:", "away:\n  ret void\nlatch:", 1)
     with pytest.raises(errors.UnknownInstruction, match="a loop in several pieces, from block outer on"):
-        loops(text.splitlines())
+        turns(text.splitlines())
+
+
+def test_loops_that_overlap_are_refused():
+    text = NESTED.replace("%outer, label %1", "%outer, label %more").replace(
+        "1:", 'more:\n  br i1 %c, label %"in.ner", label %1\n1:', 1
+    )
+    with pytest.raises(errors.UnknownInstruction, match="loops that overlap"):
+        turns(text.splitlines())
+
+
+# As LLVM makes it of a lock that the first lane takes: a loop that is entered at two places.
+TWO_ENTRIES = f"""
+  %leads = icmp eq i32 %lane, 0
+  br i1 %leads, label %before, label %join
+before:
+  br label %top
+top:
+  %i = phi i32 [ 0, %before ], [ %next, %join ]
+  br i1 %leads, label %branch, label %join
+branch:
+  %more = add i32 %i, 7
+  br label %join
+join:
+  %value = phi i32 [ 0, %0 ], [ %more, %branch ], [ 0, %top ]
+  %turn = phi i32 [ 0, %0 ], [ %i, %branch ], [ %i, %top ]
+  %next = add i32 %turn, 1
+  %same = call i32 @llvm.amdgcn.readlane.i32(i32 %value, i32 0)
+  %again = icmp ult i32 %same, 9
+  br i1 %again, label %top, label %done
+done:
+{store("%same")}
+"""
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_a_loop_with_two_entries(schedule):
+    np.testing.assert_array_equal(run(TWO_ENTRIES, "gfx942", schedule), [9] * 64)
