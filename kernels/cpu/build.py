@@ -12,7 +12,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .errors import BuildError
@@ -82,18 +82,49 @@ def build(
     """
     compiler = compiler or find_compiler()
     flags = (*FLAGS, *instruction_sets()[instruction_set].flags)
-    carried = label(instruction_set, root)
+
+    def compiled(text: str, made: Path) -> str:
+        work = made.parent
+        openmp = (OPENMP,) if _has_openmp(compiler, work) else ("-Wno-unknown-pragmas",)
+        options = [*flags, *openmp, *extra_flags]
+        return run_compiler(compiler, [*options, MAIN, "-x", "c++", "-", "-o", str(made)], text, root, work)
+
+    return make(target, root, compiler, LABEL, lambda: label(instruction_set, root), compiled)
+
+
+def make(
+    target: Path,
+    root: Path,
+    compiler: Compiler,
+    declaration: str,
+    carried: Callable[[], bytes],
+    compiled: Callable[[str, Path], str],
+) -> str:
+    """Make a library and put it in place.
+
+    Args:
+        target: The file to make or replace; its folder is there.
+        root: Folder of the sources.
+        compiler: Which one makes it.
+        declaration: Source text with {label} in it.
+        carried: The label, of the sources as they are when it is called.
+        compiled: Given that text and the file to make, in a folder of its own, runs the compiler; gives what
+            it said.
+
+    Returns:
+        What the compiler said.
+
+    Raises:
+        BuildError: it failed or wrote nothing, or the sources have changed meanwhile.
+    """
+    before = carried()
     # A folder of mode 0700 for what the compiler writes, which nobody sees until it is complete.
     with tempfile.TemporaryDirectory(dir=target.parent.absolute(), prefix="building-") as folder:
-        work = Path(folder)
-        openmp = (OPENMP,) if _has_openmp(compiler, work) else ("-Wno-unknown-pragmas",)
-        made = work / "library.so"
-        text = LABEL.format(label=carried.decode())
-        options = [*flags, *openmp, *extra_flags]
-        said = run_compiler(compiler, [*options, MAIN, "-x", "c++", "-", "-o", str(made)], text, root, work)
+        made = Path(folder) / "library.so"
+        said = compiled(declaration.format(label=before.decode()), made)
         if not made.exists():
             raise BuildError(f"the compiler wrote nothing: {shlex.join(compiler.command)}")
-        if label(instruction_set, root) != carried:
+        if carried() != before:
             raise BuildError(f"the sources in {root} have changed while they were compiled: try again")
         put_in_place(made, target)
     return said

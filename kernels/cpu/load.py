@@ -14,12 +14,12 @@ import ctypes
 import fcntl
 import hashlib
 import os
-import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..cache import cache_folder, read_own
+from ..locks import Lock
 from . import toolchain
 from .build import ROOT, build, digest_path, label, recorded_digest, source_digest
 from .errors import BuildError, NoLibraryError
@@ -29,16 +29,8 @@ __all__ = ["BuildError", "NoLibraryError", "instruction_set", "library", "obstac
 #: Sets the instruction set in place of the best that the processor has.
 VARIABLE = "SYMGRU_CPU_ISA"
 
-_lock = threading.Lock()
+_lock = Lock()
 _found: dict[str, ctypes.CDLL | NoLibraryError] = {}
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)  # the thread that held it is not in the child
 
 
 def instruction_set(name: str | None = None) -> str:
@@ -138,18 +130,44 @@ def _cached(name: str) -> Path:
     flags = (*toolchain.FLAGS, *toolchain.instruction_sets()[name].flags)
     key = hashlib.sha256(repr((name, source_digest(ROOT), flags, compiler)).encode()).hexdigest()
     path = cache_folder() / f"cpu_{name}_{key[:32]}.so"
-    if _refusal(path, name) is not None:
-        with one_process(path.with_suffix(".lock")):
-            if _refusal(path, name) is not None:  # another process may have built it meanwhile
-                build(name, path, ROOT, compiler)
-        refusal = _refusal(path, name)
-        if refusal is not None:  # a file system without modes, a compiler that is none
-            raise BuildError(f"what was built cannot be used: {refusal}")
+    ensure(path, lambda: _refusal(path, name), lambda: build(name, path, ROOT, compiler))
     return path
 
 
+def ensure(path: Path, refusal: Callable[[], str | None], make: Callable[[], object]) -> None:
+    """Make a library if it is refused; one process at a time.
+
+    Args:
+        path: Its file.
+        refusal: Why it is not to be loaded, None if it may be.
+        make: Makes the file.
+
+    Raises:
+        BuildError: it is refused also after it was made.
+    """
+    if refusal() is None:
+        return
+    with one_process(path.with_suffix(".lock")):
+        if refusal() is not None:  # another process may have built it meanwhile
+            make()
+    still = refusal()
+    if still is not None:  # a file system without modes, a compiler that is none
+        raise BuildError(f"what was built cannot be used: {still}")
+
+
 def _refusal(path: Path, name: str, owners: Collection[int] = ()) -> str | None:
-    """Why a file is not to be loaded as the library for an instruction set; None if it may be."""
+    return refusal(path, name, label(name, ROOT), owners)
+
+
+def refusal(path: Path, name: str, carried: bytes, owners: Collection[int] = ()) -> str | None:
+    """Why a file is not to be loaded as a library; None if it may be.
+
+    Args:
+        path: The file.
+        name: What it was made for, in words.
+        carried: Its label: what it must have among its bytes.
+        owners: Numbers of the users whose file it may be, beside this one's.
+    """
     try:
         content = read_own(path, owners)
         recorded = read_own(digest_path(path), owners)
@@ -159,7 +177,7 @@ def _refusal(path: Path, name: str, owners: Collection[int] = ()) -> str | None:
         return str(error)
     if recorded != recorded_digest(content):
         return f"{path} does not have the digest recorded beside it"
-    if label(name, ROOT) not in content:
+    if carried not in content:
         return f"{path} was not made for {name} from the sources that are here"
     return None
 

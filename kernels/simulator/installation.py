@@ -10,7 +10,6 @@ The caches on disk and in memory are Triton's.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -22,12 +21,13 @@ from triton.backends.driver import DriverBase
 from triton.runtime import driver as drivers
 from triton.runtime.autotuner import Autotuner
 
+from ..locks import Lock
 from .errors import SimulatorError
 
 #: The first and the last release of Triton, (major, minor), that the tests ran with: 3.7.1 and 3.9.0.
 TESTED = ((3, 7), (3, 9))
 
-_lock = threading.RLock()
+_lock = Lock()
 _users = 0
 _undo: ExitStack | None = None
 

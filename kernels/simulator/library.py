@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import tempfile
-import threading
 from pathlib import Path
 
-from ..cache import cache_folder, read_own
+from ..cache import cache_folder
 from ..cpu import toolchain
-from ..cpu.build import digest_of, digest_path, put_in_place, recorded_digest, run_compiler
-from ..cpu.errors import BuildError
-from ..cpu.load import one_process
+from ..cpu.build import digest_of, make, run_compiler
+from ..cpu.load import ensure, refusal
+from ..locks import Lock
 
 ROOT = Path(__file__).parent / "runtime"
 SOURCES = ("*.c", "*.h")
@@ -25,7 +23,7 @@ WARNINGS = ("-Wall", "-Wextra")
 
 LABEL = '__attribute__((visibility("default"))) const char symgru_label[] = "{label}";\n'
 
-_lock = threading.Lock()
+_lock = Lock()
 _loaded: dict[str, ctypes.CDLL] = {}
 
 
@@ -47,14 +45,22 @@ def library_path(extra_flags: tuple[str, ...] = ()) -> Path:
     """Path of the verified library, built if it is not there."""
     compiler = toolchain.find_compiler()
     flags = _flags(extra_flags)
-    label = f"symgru simulator, sources {digest_of(ROOT, SOURCES)}, {_key(repr((flags, LINKING, compiler)))};"
-    path = cache_folder() / f"simulator_{_key(label)[:32]}.so"
-    if not _usable(path, label):
-        with one_process(path.with_suffix(".lock")):
-            if not _usable(path, label):
-                _build(compiler, flags, label, path)
-        if not _usable(path, label):
-            raise BuildError(f"what was built cannot be used: {path}")
+
+    def label() -> bytes:
+        made_by = _key(repr((flags, LINKING, compiler)))
+        return f"symgru simulator, sources {digest_of(ROOT, SOURCES)}, {made_by};".encode()
+
+    def compiled(text: str, made: Path) -> str:
+        sources = sorted(path.name for path in ROOT.glob("*.c"))
+        files = [word for name in (*sources, "-") for word in (*AS_C, name)]
+        return run_compiler(compiler, [*flags, *files, "-o", str(made), *LINKING], text, ROOT, made.parent)
+
+    path = cache_folder() / f"simulator_{_key(label().decode())[:32]}.so"
+    ensure(
+        path,
+        lambda: refusal(path, "the simulator", label()),
+        lambda: make(path, ROOT, compiler, LABEL, label, compiled),
+    )
     return path
 
 
@@ -65,24 +71,3 @@ def _flags(extra: tuple[str, ...]) -> tuple[str, ...]:
 
 def _key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _usable(path: Path, label: str) -> bool:
-    """Is it the user's own, as it was built, from the sources that are here?"""
-    try:
-        content = read_own(path)
-        return read_own(digest_path(path)) == recorded_digest(content) and label.encode() in content
-    except OSError:  # not there, a link, or a CacheError
-        return False
-
-
-def _build(compiler: toolchain.Compiler, flags: tuple[str, ...], label: str, target: Path) -> None:
-    """Compile into the file `target`, with its digest beside it."""
-    with tempfile.TemporaryDirectory(dir=target.parent.absolute(), prefix="building-") as folder:
-        work = Path(folder)
-        made = work / "library.so"
-        sources = sorted(path.name for path in ROOT.glob("*.c"))
-        files = [word for name in (*sources, "-") for word in (*AS_C, name)]
-        options = [*flags, *files, "-o", str(made), *LINKING]
-        run_compiler(compiler, options, LABEL.format(label=label), ROOT, work)
-        put_in_place(made, target)

@@ -11,13 +11,13 @@ import ctypes
 import ctypes.util
 import hashlib
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import llvmlite.binding as llvm
 
+from ..locks import Lock
 from .errors import SimulatorError
 from .host import to_bfloat
 
@@ -65,7 +65,7 @@ declare double @llvm.fabs.f64(double)
 _ROUNDING += to_bfloat("__truncsfbf2", head="define")
 _kept: list[llvm.ExecutionEngine] = []
 
-_lock = threading.Lock()
+_lock = Lock()
 _known: dict[str, Code] = {}
 
 

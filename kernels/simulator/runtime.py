@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import enum
 import itertools
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from ..locks import Lock
 from . import errors
 from .library import library
 from .schedules import Schedule, fifo, pct, random, replay
@@ -118,7 +118,7 @@ def _report_type() -> type[ctypes.Structure]:
     return Report
 
 
-_one_at_a_time = threading.Lock()  # the runtime has one launch's state
+_one_at_a_time = Lock()  # the runtime has one launch's state
 
 
 def launch(
