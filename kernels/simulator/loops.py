@@ -46,7 +46,7 @@ def closed_by(branches: Iterable[tuple[int, str]], labels: Mapping[str, int]) ->
 
 
 def turns(lines: Sequence[str]) -> dict[int, list[tuple[str, Loop]]]:
-    """For the line of every branch of a module that leads back: the labels, and the loops that they begin again.
+    """For the line of every branch of a module that leads back: the labels, and the loops that go on.
 
     A loop is what stands from such a label to the last branch to it. It may be entered at several places.
 
