@@ -46,6 +46,16 @@ class Code:
         """Barriers of the program."""
         return self.instructions.get("barrier", 0)
 
+    @property
+    def global_bytes(self) -> int:
+        """Bytes of a thread that loads, stores and asynchronous copies of global memory move."""
+        moved = (
+            int(name.rpartition(" ")[2]) * count
+            for name, count in self.widths.items()
+            if not name.startswith("shared")
+        )
+        return sum(moved)
+
 
 @dataclass(frozen=True)
 class Static:

@@ -150,11 +150,13 @@ TARGETS = {
         _nvidia("sm_89", "RTX 4090", 128, shared=100, threads=1536, programs=24),
         _nvidia("sm_90", "H100 SXM", 132, shared=228, threads=2048, programs=32),
         _nvidia("sm_100", "B200", 148, shared=228, threads=2048, programs=32),
+        _nvidia("sm_103", "B300", 160, shared=228, threads=2048, programs=32),
         _nvidia("sm_120", "RTX 5090", 170, shared=100, threads=1536, programs=24),
         _cdna("gfx90a", "MI250X, one die", 110),
         _cdna("gfx942", "MI300X", 304),
         _cdna("gfx950", "MI355X", 256, shared=160),
         _rdna("gfx1100", "Radeon RX 7900 XTX", 96),
+        _rdna("gfx1151", "Radeon 8060S", 40),
         _rdna("gfx1201", "Radeon RX 9070 XT", 64),
     )
 }

@@ -8,6 +8,8 @@
     tiles.py       what the loops do with memory
     functions.py   elementary functions, called by the emitted stages
     compile.py     compile the loops for a GPU that is not there, and read off what came out
+    matrix.py      which kernels are compiled for which GPUs, and what must hold of each
+    budgets.py     what each of them may cost, and why: budgets.json
 
 Emitted from the equations are the stages alone, all that is pointwise in a step (`symgru.kernels.generated`).
 """

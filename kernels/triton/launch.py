@@ -1,7 +1,7 @@
 """How the resident loops are launched, and what they cannot serve: one small table, no tuning at run time.
 
 A resident program holds the three recurrent matrices for all steps. How far that goes is read off compiled
-kernels (`symgru.kernels.triton.compile`): the largest padded hidden size without register spills, for each
+kernels (`matrix.py`): the largest padded hidden size without register spills, for each
 family of devices, and the shared memory that NVIDIA kernels ask for. Nothing here was timed on a GPU.
 
 Settings, the same for every B and T:
@@ -30,7 +30,7 @@ BATCH_TILE = 16
 SMALLEST_TILE = 16
 
 #: Largest padded hidden size for each storage dtype whose kernels keep to the budget of spilled registers
-#: (`tests/kernels/test_triton_compile.py`).
+#: (`budgets.json`).
 LARGEST = {
     "cuda": {torch.float16: 128, torch.bfloat16: 128, torch.float32: 64, torch.float64: 64},
     "cdna": {torch.float16: 64, torch.bfloat16: 64, torch.float32: 64, torch.float64: 32},

@@ -125,6 +125,28 @@ def test_every_row_of_the_table_is_a_package():
     assert set(MAY_IMPORT) == folders
 
 
+#: What reads compiled code; all else in kernels/triton is part of running a GRU.
+OFFLINE = {"compile.py", "matrix.py", "budgets.py"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "other", "but"), [("simulator", "triton", set()), ("triton", "simulator", OFFLINE)]
+)
+def test_loops_and_simulator_do_not_know_each_other(folder, other, but):
+    """The simulator runs any kernel, and a trained model needs no simulator."""
+    files = [path for path in (ROOT / "kernels" / folder).glob("*.py") if path.name not in but]
+    assert len(files) > 5
+    found = [
+        f"{path.name}:{line}: {name}"
+        for path in files
+        for line, name in imports(ast.parse(path.read_text(encoding="utf-8")), f"symgru.kernels.{folder}")
+        if f"{name}.".startswith(f"symgru.kernels.{other}.")
+    ]
+    assert not found
+    knowing = ast.parse(f"from ..{other} import x")
+    assert [name for _, name in imports(knowing, f"symgru.kernels.{folder}")] == [f"symgru.kernels.{other}.x"]
+
+
 # The checker itself.
 
 

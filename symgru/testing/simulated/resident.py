@@ -14,8 +14,8 @@ import torch
 from hypothesis import strategies as st
 
 from symgru.kernels import simulator
-from symgru.kernels.names import PRECISIONS
-from symgru.kernels.triton.launch import LARGEST, SMALLEST_TILE, target_named, unsupported
+from symgru.kernels.triton.compile import DTYPES, precisions, served
+from symgru.kernels.triton.launch import SMALLEST_TILE
 from symgru.testing import resident
 from symgru.testing.resident import CELLS, PASSES, Case
 
@@ -63,20 +63,12 @@ class Run:
         return device
 
 
-def served(target: str, storage: torch.dtype, precision: str, hidden_size: int) -> bool:
-    """Whether the loops serve such a call on a target."""
-    gpu = target_named(target, simulator.TARGETS[target].shared_memory)
-    return unsupported(storage, hidden_size, gpu, precision) is None
-
-
 def settings(targets: tuple[str, ...] = TARGETS) -> Iterator[Setting]:
     """All that differ in a launch setting, or in what is compiled; only float32 products have a precision."""
-    for target, storage in product(targets, LARGEST["cuda"]):
-        for precision in PRECISIONS if storage is torch.float32 else PRECISIONS[:1]:
-            size = SMALLEST_TILE
-            while served(target, storage, precision, size):
+    for target, (name, (storage, _)) in product(targets, DTYPES.items()):
+        for precision in precisions(name):
+            for size in served(target, name, precision):
                 yield Setting(target, storage, precision, size)
-                size *= 2
 
 
 def every_setting(targets: tuple[str, ...] = TARGETS) -> Iterator[Run]:
@@ -113,10 +105,9 @@ def _run(setting: Setting, cell: str, pass_: str, schedule: str, seed: int) -> R
 def runs(draw: st.DrawFn, targets: tuple[str, ...] = TARGETS) -> Run:
     """Any case that a target serves, under any schedule; a failing one prints what repeats it."""
     target = draw(st.sampled_from(targets))
-    storage = draw(st.sampled_from(tuple(LARGEST["cuda"])))
-    precision = draw(st.sampled_from(PRECISIONS if storage is torch.float32 else PRECISIONS[:1]))
-    if not served(target, storage, precision, 1):
-        precision = PRECISIONS[0]
-    sizes = tuple(h for h in resident.HIDDEN_SIZES if served(target, storage, precision, h))
-    case = draw(resident.cases((storage,), sizes, (precision,)))
+    dtype = draw(st.sampled_from(tuple(DTYPES)))
+    precision = draw(st.sampled_from([p for p in precisions(dtype) if any(served(target, dtype, p))]))
+    largest = max(served(target, dtype, precision))
+    sizes = tuple(size for size in resident.HIDDEN_SIZES if size <= largest)
+    case = draw(resident.cases((DTYPES[dtype][0],), sizes, (precision,)))
     return Run(target, case, draw(st.sampled_from(SCHEDULES)), draw(st.integers(0, 2**32)))
