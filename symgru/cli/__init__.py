@@ -8,7 +8,18 @@ import click
 
 from symgru import __version__
 
-COMMANDS = ("cells", "derive", "prove", "compare", "check-formulas", "rocq", "demo", "bench", "backends")
+COMMANDS = (
+    "cells",
+    "derive",
+    "prove",
+    "compare",
+    "check-formulas",
+    "rocq",
+    "demo",
+    "bench",
+    "backends",
+    "kernels",
+)
 
 
 class _Commands(click.Group):

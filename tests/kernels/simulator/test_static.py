@@ -241,6 +241,8 @@ def test_record_is_plain_and_says_what_it_is_not():
     made = json.loads(json.dumps(report.record(launch_of("sm_80"), steps=4)))
     assert made["notice"] == "not run on a GPU"
     assert made["counters per step"] == {"loads": 3.0}
+    assert made["modelled cycles"]["total"] > 0
+    assert "compared with no GPU" in made["modelled cycles"]["model"]
     assert made["static"]["code"]["matrix"] == {"HMMA.16816.F32": 32}
     with pytest.raises(ValueError, match="step"):
         report.record(launch_of("sm_80"), steps=0)
@@ -249,6 +251,9 @@ def test_record_is_plain_and_says_what_it_is_not():
 def test_table_has_a_line_for_each_launch():
     lines = list(report.table([launch_of("sm_80"), launch_of("gfx942")]))
     assert "not run on a GPU" in lines[0]
-    assert ["sm_80" in lines[2], "gfx942" in lines[3], len(lines)] == [True, True, 4]
+    assert ["sm_80" in lines[2], "gfx942" in lines[3], len(lines)] == [True, True, 8]
+    assert "differences under a factor of 1.2 mean nothing" in lines[4]
+    assert lines[6].split() == ["product", "sm_80", "loads", "12"]
+    assert list(report.table([launch_of("sm_80")], steps=4))[-1].endswith("loads 12 / 3")
     assert "HMMA" in lines[2]
     assert "mfma" in lines[3]
