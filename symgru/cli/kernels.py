@@ -78,7 +78,7 @@ def report(
 @command.command("verify")
 @_target
 @click.option("--rung", "rungs", multiple=True, help="a to f, see below; all by default.")
-@click.option("--fast/--thorough", default=True, show_default=True, help="A minute or two, or hours.")
+@click.option("--fast/--thorough", default=True, show_default=True, help="What CI runs, or everything.")
 @click.option("--accept", metavar="REASON", help="Take the figures that (d) finds as budgets, and say why.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the outcomes to a file.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
