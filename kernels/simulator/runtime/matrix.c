@@ -50,41 +50,57 @@ void sim_stmatrix(const uint32_t* r, void* row, uint32_t count, uint32_t trans, 
   sim_warp(move_rows, "stmatrix", &rows, site);
 }
 
-// ---- fragments
-static void read_a(double* a, const void* fragment, int lane, int m, int k, uint32_t type) {
-  double x[32], *at = x;
-  int second = m / 16, p = type == SIM_F64 ? 1 : 4 / element_bytes(type), count = m * k / 32;
-  read_elements(x, fragment, count, type);
-  double* corner = a + lane / 4 * k + p * (lane % 4);
-  for (int r = 0; at < x + count; r++)  // with 16 rows every second register has the lower ones
-    for (int e = 0; e < p; e++) corner[8 * (r & second) * k + 4 * p * (r >> second) + e] = *at++;
+// ---- fragments: registers are put in their places as they are, then the numbers of a matrix are converted at once
+enum { MOST_BYTES = 16 * 256 * 4 };  // of a matrix: a sum of wgmma
+
+typedef union {
+  uint8_t bytes[MOST_BYTES];
+  uint16_t u16[MOST_BYTES / 2];
+  uint32_t u32[MOST_BYTES / 4];
+  uint64_t u64[MOST_BYTES / 8];
+} Raw;
+
+static inline void put(Raw* raw, int at, const void* registers, int i, int wide) {
+  if (wide) raw->u64[at] = ((const uint64_t*)registers)[i];
+  else raw->u32[at] = ((const uint32_t*)registers)[i];
 }
 
-static void read_b(double* b, const void* fragment, int lane, int k, uint32_t type) {
-  double x[32], *at = x;
-  int p = type == SIM_F64 ? 1 : 4 / element_bytes(type), count = k / 4;
-  read_elements(x, fragment, count, type);
-  double* corner = b + p * (lane % 4) * 8 + lane / 4;
-  for (int r = 0; at < x + count; r++)
-    for (int e = 0; e < p; e++) corner[(4 * p * r + e) * 8] = *at++;
+static int elements_in_register(uint32_t type) { return type == SIM_F64 ? 1 : 4 / element_bytes(type); }
+
+// Row-major; `units` registers are a row.
+static void put_a(Raw* raw, const void* registers, int lane, int m, int units, int wide) {
+  const int tiles = m / 8, corner = lane / 4 * units + lane % 4;
+  for (int r = 0; r < tiles * units / 4; r++)  // with 16 rows every second register has the lower ones
+    put(raw, corner + 8 * (r & (tiles - 1)) * units + 4 * (r / tiles), registers, r, wide);
 }
 
-static int d_index(int lane, int i, int n) {
-  return (lane / 4 + 8 * (i >> 1 & 1)) * n + 8 * (i >> 2) + 2 * (lane % 4) + (i & 1);
+// B transposed: a column, that is a row here, has `units` registers.
+static void put_b(Raw* raw, const void* registers, int lane, int units, int wide) {
+  for (int r = 0; r < units / 4; r++) put(raw, lane / 4 * units + lane % 4 + 4 * r, registers, r, wide);
 }
 
-static void read_d(double* d, const void* fragment, int lane, int m, int n, uint32_t type) {
-  double x[128];
-  int count = m * n / 32;
-  read_elements(x, fragment, count, type);
-  for (int i = 0; i < count; i++) d[d_index(lane, i, n)] = x[i];
+static void transpose(double* b, const double* columns, int k) {
+  for (int l = 0; l < k; l++)
+    for (int j = 0; j < 8; j++) b[l * 8 + j] = columns[j * k + l];
 }
 
-static void write_d(void* fragment, const double* d, int lane, int m, int n, uint32_t type) {
-  double x[128];
-  int count = m * n / 32;
-  for (int i = 0; i < count; i++) x[i] = d[d_index(lane, i, n)];
-  write_elements(fragment, x, count, type);
+// C and D: two elements of a row lie side by side in the registers too.
+static int pair_of(int lane, int j, int n) { return (lane / 4 + 8 * (j & 1)) * n / 2 + 4 * (j >> 1) + lane % 4; }
+
+static void copy_pairs(void* to, const void* from, int at, int i, int bytes) {
+  switch (bytes) {
+    case 4: ((uint32_t*)to)[at] = ((const uint32_t*)from)[i]; break;
+    case 8: ((uint64_t*)to)[at] = ((const uint64_t*)from)[i]; break;
+    default: memcpy((char*)to + 16 * at, (const char*)from + 16 * i, 16);
+  }
+}
+
+static void put_d(Raw* raw, const void* registers, int lane, int m, int n, int bytes) {
+  for (int j = 0; j < m * n / 64; j++) copy_pairs(raw, registers, pair_of(lane, j, n), j, 2 * bytes);
+}
+
+static void take_d(void* registers, const Raw* raw, int lane, int m, int n, int bytes) {
+  for (int j = 0; j < m * n / 64; j++) copy_pairs(registers, raw, j, pair_of(lane, j, n), 2 * bytes);
 }
 
 // ---- mma.sync
@@ -94,20 +110,30 @@ typedef struct {
   uint32_t m, k, type_a, type_b, type_d;
 } Mma;
 
+static Raw raw_matrices[3];       // A, B, C or D: one operation runs at a time
+
 static void mma(void** slots, int lanes, void* shared) {
   (void)shared;
   sim_count(SIM_COUNT_mma, 1);
   const Mma* first = slots[0];
   int m = (int)first->m, k = (int)first->k;
-  double a[16 * 64], b[64 * 8], d[16 * 8];
+  const int per_a = elements_in_register(first->type_a), wide = first->type_a == SIM_F64;
+  const int bytes = element_bytes(first->type_d);
+  double a[16 * 64], columns[8 * 64], b[64 * 8], d[16 * 8];
+  Raw* raw = raw_matrices;
   for (int lane = 0; lane < lanes; lane++) {
     const Mma* own = slots[lane];
-    read_a(a, own->a, lane, m, k, first->type_a);
-    read_b(b, own->b, lane, k, first->type_b);
-    read_d(d, own->c, lane, m, 8, first->type_d);
+    put_a(&raw[0], own->a, lane, m, k / per_a, wide);
+    put_b(&raw[1], own->b, lane, k / per_a, wide);
+    put_d(&raw[2], own->c, lane, m, 8, bytes);
   }
+  read_elements(a, &raw[0], m * k, first->type_a);
+  read_elements(columns, &raw[1], 8 * k, first->type_b);
+  read_elements(d, &raw[2], m * 8, first->type_d);
+  transpose(b, columns, k);
   sim_add_product(d, a, b, m, 8, k);
-  for (int lane = 0; lane < lanes; lane++) write_d(((Mma*)slots[lane])->d, d, lane, m, 8, first->type_d);
+  write_elements(&raw[2], d, m * 8, first->type_d);
+  for (int lane = 0; lane < lanes; lane++) take_d(((Mma*)slots[lane])->d, &raw[2], lane, m, 8, bytes);
 }
 
 void sim_mma(void* d, const void* a, const void* b, const void* c, uint32_t m, uint32_t k, uint32_t type_a,
@@ -132,7 +158,9 @@ static void announce(int i, const void* p, uint32_t site) {  // the lanes share 
 static void read_wgmma_a(double* a, void** slots, int lanes, int k, void* shared) {
   const Wgmma* first = slots[0];
   if (first->a) {
-    for (int lane = 0; lane < lanes; lane++) read_a(a, ((Wgmma*)slots[lane])->a, lane, 16, k, first->type_a);
+    const int units = k / elements_in_register(first->type_a);
+    for (int lane = 0; lane < lanes; lane++) put_a(raw_matrices, ((Wgmma*)slots[lane])->a, lane, 16, units, 0);
+    read_elements(a, raw_matrices, 16 * k, first->type_a);
     return;
   }
   double columns[32 * 16];
@@ -152,10 +180,15 @@ static void wgmma(void** slots, int lanes, void* shared) {
   operand_read(b, &o, 0, n, announce, first->site);
   if (first->negate)
     for (int i = 0; i < 16 * k; i++) a[i] = -a[i];
-  if (first->scale_d)
-    for (int lane = 0; lane < lanes; lane++) read_d(d, ((Wgmma*)slots[lane])->d, lane, 16, n, first->type_d);
+  Raw* raw = raw_matrices;
+  const int bytes = element_bytes(first->type_d);
+  if (first->scale_d) {
+    for (int lane = 0; lane < lanes; lane++) put_d(raw, ((Wgmma*)slots[lane])->d, lane, 16, n, bytes);
+    read_elements(d, raw, 16 * n, first->type_d);
+  }
   sim_add_product(d, a, b, 16, n, k);
-  for (int lane = 0; lane < lanes; lane++) write_d(((Wgmma*)slots[lane])->d, d, lane, 16, n, first->type_d);
+  write_elements(raw, d, 16 * n, first->type_d);
+  for (int lane = 0; lane < lanes; lane++) take_d(((Wgmma*)slots[lane])->d, raw, lane, 16, n, bytes);
 }
 
 // It is executed when it is issued, each warp for its 16 rows. That it may run until its wait_group is seen by the
