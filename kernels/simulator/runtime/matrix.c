@@ -69,9 +69,9 @@ static int elements_in_register(uint32_t type) { return type == SIM_F64 ? 1 : 4 
 
 // Row-major; `units` registers are a row.
 static void put_a(Raw* raw, const void* registers, int lane, int m, int units, int wide) {
-  const int tiles = m / 8, corner = lane / 4 * units + lane % 4;
-  for (int r = 0; r < tiles * units / 4; r++)  // with 16 rows every second register has the lower ones
-    put(raw, corner + 8 * (r & (tiles - 1)) * units + 4 * (r / tiles), registers, r, wide);
+  const int second = m / 16, corner = lane / 4 * units + lane % 4;
+  for (int r = 0; r < m * units / 32; r++)  // with 16 rows every second register has the lower ones
+    put(raw, corner + 8 * (r & second) * units + 4 * (r >> second), registers, r, wide);
 }
 
 // B transposed: a column, that is a row here, has `units` registers.

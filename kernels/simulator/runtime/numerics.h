@@ -10,6 +10,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
 #include "sim_lanes.h"
 
 typedef struct {
@@ -100,12 +104,39 @@ static inline float bits_to_float(uint32_t bits) {
   return x;
 }
 
-static inline float half_to_float(uint16_t bits) {  // decode(bits, &HALF), quicker
+static inline uint32_t float_to_bits(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+static inline uint32_t half_to_float_bits(uint16_t bits) {  // decode(bits, &HALF) as a float, without a branch
   uint32_t magnitude = bits & 0x7fff, sign = (uint32_t)(bits & 0x8000) << 16;
-  float x = bits_to_float((magnitude << 13) + (112u << 23));
-  if (magnitude < 0x400) x = (float)magnitude * 0x1p-24f;
-  if (magnitude >= 0x7c00) x = bits_to_float(magnitude << 13 | 0x7f800000);
-  return sign ? -x : x;
+  uint32_t normal = (magnitude << 13) + (112u << 23), small = float_to_bits((float)(int32_t)magnitude * 0x1p-24f);
+  uint32_t special = magnitude >= 0x7c00 ? 0x7f800000 : 0;
+  return (magnitude < 0x400 ? small : normal) | special | sign;
+}
+
+static inline float half_to_float(uint16_t bits) { return bits_to_float(half_to_float_bits(bits)); }
+
+static inline void read_halves(double* restrict x, const uint16_t* restrict halves, int count) {
+  int i = 0;
+#ifdef __F16C__
+  for (; i + 8 <= count; i += 8) {
+    float numbers[8];
+    _mm256_storeu_ps(numbers, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(halves + i))));
+    for (int e = 0; e < 8; e++) x[i + e] = numbers[e];
+  }
+#endif
+  for (; i < count; i++) x[i] = half_to_float(halves[i]);
+}
+
+static inline void read_floats(double* restrict x, const float* restrict numbers, int count) {
+  for (int i = 0; i < count; i++) x[i] = numbers[i];
+}
+
+static inline void write_floats(float* restrict numbers, const double* restrict x, int count) {
+  for (int i = 0; i < count; i++) numbers[i] = (float)x[i];
 }
 
 // bytes of an element in a register
@@ -124,10 +155,10 @@ static inline void read_elements(double* x, const void* fragment, int count, uin
   const uint16_t* b16 = fragment;
   const uint32_t* b32 = fragment;
   switch (format) {
-    case SIM_F16: for (int i = 0; i < count; i++) x[i] = half_to_float(b16[i]); break;
+    case SIM_F16: read_halves(x, b16, count); break;
     case SIM_BF16: for (int i = 0; i < count; i++) x[i] = bits_to_float((uint32_t)b16[i] << 16); break;
     case SIM_TF32: for (int i = 0; i < count; i++) x[i] = bits_to_float(b32[i] & 0xffffe000u); break;
-    case SIM_F32: for (int i = 0; i < count; i++) x[i] = bits_to_float(b32[i]); break;
+    case SIM_F32: read_floats(x, fragment, count); break;
     case SIM_F64: memcpy(x, fragment, (size_t)count * 8); break;
     case SIM_S8: for (int i = 0; i < count; i++) x[i] = (int8_t)b8[i]; break;
     case SIM_U8: for (int i = 0; i < count; i++) x[i] = b8[i]; break;
@@ -146,14 +177,13 @@ static inline uint32_t to_int32(double x, int saturate) {  // an integer below 2
 static inline void write_elements(void* fragment, const double* x, int count, uint32_t format) {
   uint16_t* b16 = fragment;
   uint32_t* b32 = fragment;
-  float* f32 = fragment;
   switch (format) {
     case SIM_F16: for (int i = 0; i < count; i++) b16[i] = (uint16_t)encode(x[i], &HALF, TO_NEAREST_EVEN, 0); break;
     case SIM_BF16: for (int i = 0; i < count; i++) b16[i] = (uint16_t)encode(x[i], &BFLOAT, TO_NEAREST_EVEN, 0); break;
     case SIM_F64: memcpy(fragment, x, (size_t)count * 8); break;
     case SIM_S32: for (int i = 0; i < count; i++) b32[i] = to_int32(x[i], 0); break;
     case SIM_S32_SATURATED: for (int i = 0; i < count; i++) b32[i] = to_int32(x[i], 1); break;
-    default: for (int i = 0; i < count; i++) f32[i] = (float)x[i];
+    default: write_floats(fragment, x, count);
   }
 }
 
