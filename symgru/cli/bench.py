@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -14,7 +14,7 @@ from symgru.cli.output import refuse_existing, say, write
 
 if TYPE_CHECKING:
     from symgru.benchmark.run import Report
-    from symgru.benchmark.setting import Case, Setting
+    from symgru.benchmark.setting import Setting
 
 NAMES = (
     *("forward", "training", "packed", "bf16", "double-backward", "memory", "streaming"),
@@ -92,6 +92,62 @@ def cpu(
         raise SystemExit(1)
 
 
+@command.command("simulator")
+@click.option("--target", default="sm_90", show_default=True, help="The GPU that is simulated.")
+@click.option("--shape", default="32,64,64", show_default=True, help="Steps, sequences, units: T,B,H.")
+@click.option("--quick", is_flag=True, help="Few sizes and rounds: shows that it runs, not how fast.")
+@click.option("--seconds", type=click.FloatRange(min=0), help="For each size; 2.5 by default.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures to a file.")
+@click.option(
+    "--plot", "plot_file", type=click.Path(path_type=Path), help="Draw time against steps and threads."
+)
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+def simulated(
+    target: str,
+    shape: str,
+    quick: bool,
+    seconds: float | None,
+    json_file: Path | None,
+    plot_file: Path | None,
+    force: bool,
+) -> None:
+    """Time launches of the fused GRU in the simulator, with the race detector and without.
+
+    Then against the number of steps and of threads, in which the cost should be linear. Nothing else should
+    run on the machine meanwhile.
+    """
+    wanted = ("torch", "triton", "llvmlite", *(("matplotlib",) if plot_file else ()))
+    require("bench simulator", "simulator", wanted)
+    for file in filter(None, (json_file, plot_file)):
+        refuse_existing(file, force)
+    words = shape.split(",")
+    if len(words) != 3 or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+        raise click.BadParameter(f"expected T,B,H such as 32,64,64, got {shape!r}", param_hint="--shape")
+    from dataclasses import replace
+
+    from symgru.benchmark import simulator as benchmark
+    from symgru.benchmark.timing import NORMAL, QUICK
+
+    effort = QUICK if quick else NORMAL
+    T, B, H = map(int, words)
+    try:
+        report = benchmark.measure(
+            target,
+            benchmark.Size(T, B, H),
+            effort if seconds is None else replace(effort, seconds=seconds),
+            (2, 4) if quick else benchmark.STEPS,
+            (16, 32) if quick else benchmark.BATCHES,
+            progress=_progress,
+        )
+    except (ValueError, RuntimeError) as error:  # a wrong result, no such target; a report, no backend
+        raise click.ClickException(str(error)) from error
+    say(benchmark.text(report), nl=False)
+    if json_file is not None:
+        write(json_file, benchmark.as_json(report), force)
+    if plot_file is not None:
+        _drawn(benchmark.plot, report, plot_file)
+
+
 def table_names(text: str) -> tuple[str, ...]:
     """The tables asked for, in the order of NAMES.
 
@@ -153,7 +209,10 @@ def _setting(
     )
 
 
-def _progress(cases: Sequence[Case], name: str) -> Iterable[Case]:
+_T = TypeVar("_T")
+
+
+def _progress(cases: Sequence[_T], name: str) -> Iterable[_T]:
     from tqdm import tqdm
 
     return tqdm(cases, desc=name, file=sys.stderr, unit="shape", mininterval=1)
@@ -173,7 +232,11 @@ def _draw(report: Report, path: Path) -> None:
     from symgru.benchmark.plot import plot
 
     (table,) = (table for table in report.tables if table.name == "scaling")
+    _drawn(plot, table, path)
+
+
+def _drawn(plot: Callable[[_T, Path], None], what: _T, path: Path) -> None:
     try:
-        plot(table, path)
+        plot(what, path)
     except (OSError, ValueError) as error:  # ValueError: a suffix that matplotlib does not know
         raise click.ClickException(f"{path} cannot be written: {error}") from error

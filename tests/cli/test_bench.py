@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +79,34 @@ def test_an_unknown_backend_is_an_error_in_words():
 def test_tables_come_in_one_order():
     assert table_names("training, forward") == ("forward", "training")
     assert table_names("all") == NAMES
+
+
+def test_the_simulator_is_timed_and_drawn(tmp_path):
+    """In a process of its own: here Triton is interpreted."""
+    json_file, plot_file = tmp_path / "simulator.json", tmp_path / "simulator.svg"
+    command = [sys.executable, "-m", "symgru.cli", "bench", "simulator", "--quick", "--seconds", "0"]
+    command += ["--shape", "2,16,16", "--json", str(json_file), "--plot", str(plot_file)]
+    environment = {**os.environ, "TRITON_INTERPRET": "0"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Not run on a GPU" in done.stdout
+    assert "exponent" in done.stdout
+    rows = json.loads(json_file.read_text(encoding="utf-8"))["rows"]
+    assert [row["axis"] for row in rows] == ["launch", "steps", "steps", "threads", "threads"]
+    assert all(0 < row["error"] < 0.01 and row["counters"]["mma"] > 0 for row in rows)
+    assert plot_file.read_text(encoding="utf-8").count('<g id="axes_') == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (("--shape", "2,16"), 2, "expected T,B,H such as 32,64,64"),
+        (("--shape", "2,16,0"), 2, "expected T,B,H such as 32,64,64"),
+        (("--target", "sm_1"), 1, "expected a target of sm_80"),
+        ((), 1, "unset TRITON_INTERPRET"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(arguments, code, complaint):
+    result = CliRunner().invoke(main, ["bench", "simulator", "--quick", *arguments])
+    assert result.exit_code == code
+    assert complaint in " ".join(result.stderr.replace("│", " ").split())
