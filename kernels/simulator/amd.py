@@ -387,6 +387,30 @@ def _reciprocal(call: Call, match: re.Match[str]) -> list[str]:
     return [*lines, f"%r = fdiv {type_} 1.0, {value}", f"ret {type_} %r"]
 
 
+def _median(call: Call, _: re.Match[str]) -> list[str]:
+    """fmed3: with a NaN among the three, the least of the others."""
+    type_ = call.result
+    suffix = {"half": "f16", "float": "f32"}.get(type_)
+    if suffix is None:
+        raise UnknownInstruction(f"llvm.amdgcn.{call.name}")
+
+    def extreme(result: str, name: str, x: str, y: str) -> str:
+        return f"{result} = call {type_} @llvm.{name}imumnum.{suffix}({type_} {x}, {type_} {y})"
+
+    return [
+        extreme("%low", "min", "%a0", "%a1"),
+        extreme("%high", "max", "%a0", "%a1"),
+        extreme("%below", "min", "%high", "%a2"),
+        extreme("%middle", "max", "%low", "%below"),
+        extreme("%least", "min", "%low", "%a2"),
+        f"%n0 = fcmp uno {type_} %a0, %a1",
+        f"%n1 = fcmp uno {type_} %a2, %a2",
+        "%nan = or i1 %n0, %n1",
+        f"%r = select i1 %nan, {type_} %least, {type_} %middle",
+        f"ret {type_} %r",
+    ]
+
+
 _FLOAT = r"(f16|bf16|f32|f64|i8|xf32|fp8|bf8)"
 _PATTERNS: list[tuple[str, Body]] = [
     (r"workitem\.id\.([xyz])", _workitem),
@@ -431,4 +455,5 @@ _PATTERNS: list[tuple[str, Body]] = [
     (r"cvt\.pkrtz", _pack_half),
     (r"(exp2|log|sqrt)\.\w+", _libm),
     (r"(rcp|rsq)\.\w+", _reciprocal),
+    (r"fmed3\.\w+", _median),
 ]

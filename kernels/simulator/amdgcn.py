@@ -97,10 +97,26 @@ def parse(text: str) -> tuple[list[Instruction], list[tuple[int, int]]]:
     return instructions, closed_by(branches, labels)
 
 
+#: What the fields of `Usage` are called in the metadata.
+_FIELDS = ("vgpr_count", "vgpr_spill_count", "private_segment_fixed_size")
+
+
 def usage(text: str) -> Usage:
     """What the compiler writes beside the code for the loader."""
-    stack, registers = _count(text, "private_segment_fixed_size"), _count(text, "vgpr_count")
-    return Usage(registers, _count(text, "vgpr_spill_count"), stack)
+    return Usage(*(_count(text, field) for field in _FIELDS))
+
+
+def usage_of_binary(code: bytes) -> Usage:
+    """The same from the code object, whose metadata is MessagePack."""
+    return Usage(*(_packed(code, field) for field in _FIELDS))
+
+
+def _packed(code: bytes, field: str) -> int:
+    """The unsigned integer behind the name of a field: in one byte, or in the bytes after 0xcc to 0xce."""
+    found = re.search(rb"\.%b([\x00-\x7f]|\xcc.|\xcd..|\xce....)" % field.encode(), code, re.DOTALL)
+    if found is None:
+        raise ValueError(f"expected .{field} in the metadata of the code object, there is none")
+    return int.from_bytes(found[1][1:] or found[1], "big")
 
 
 def _count(text: str, field: str) -> int:

@@ -2,11 +2,13 @@
 
 Triton hands a launcher every argument of the Python function, compile-time constants included, in order. The
 compiled function has one parameter for each leaf that is not a constant: an integer that is 1 and a None are
-constants too, a tuple has a leaf for each of its elements. Global memory is the storages of the tensors.
+constants too, a tuple has a leaf for each of its elements, and a tensor descriptor one for each of its parts
+where the GPU has no descriptors of its own. Global memory is the storages of the tensors.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +39,11 @@ class Storage:
 
 
 def leaves(signature: Mapping[Any, Any], values: Iterable[Any]) -> Iterator[tuple[str, str, Any]]:
-    """(name, type, value) of every argument that is not a compile-time constant."""
+    """(name, type, value) of every argument that is not a compile-time constant.
+
+    Raises:
+        ArgumentError: A descriptor's type that is none of Triton's.
+    """
     for (name, type_), value in zip(signature.items(), values, strict=True):
         yield from _leaves(str(name), type_, value)
 
@@ -46,21 +52,34 @@ def _leaves(name: str, type_: Any, value: Any) -> Iterator[tuple[str, str, Any]]
     if isinstance(type_, (tuple, list)):
         for i, (inner, element) in enumerate(zip(type_, value, strict=True)):
             yield from _leaves(f"{name}[{i}]", inner, element)
+    elif type_.startswith("tensordesc"):
+        yield from _descriptor(name, type_, value)
     elif type_ != "constexpr":
         yield name, type_, value
+
+
+def _descriptor(name: str, type_: str, value: Any) -> Iterator[tuple[str, str, Any]]:
+    """The parts of a tensor descriptor, in the order in which Triton's own launchers pass them."""
+    element = re.match(r"tensordesc<(\w+)\[", type_)
+    if element is None:
+        raise ArgumentError(f"argument {name}: expected tensordesc<type[sizes]>, got {type_}")
+    sizes = [*enumerate(value.shape)]
+    steps = [(f"{name}.strides[{i}]", "i64", int(stride)) for i, stride in enumerate(value.strides)]
+    yield name, f"*{element[1]}", value.base
+    yield from ((f"{name}.shape[{i}]", "i64", int(size)) for i, size in sizes)
+    yield from steps
+    yield f"{name}.padding", "i1", value.padding == "nan"
+    yield f"{name}.round_f32_to_tf32", "i1", value.round_f32_to_tf32
+    yield from ((f"{name}.shape[{i}]", "i32", int(size)) for i, size in sizes)
+    yield from steps
 
 
 def convert(name: str, type_: str, value: Any) -> Argument:
     """One leaf as the compiled function takes it.
 
     Raises:
-        ArgumentError: A descriptor, a tensor that does not lie in this process's memory, or another type.
+        ArgumentError: A tensor that does not lie in this process's memory, or another type.
     """
-    if type_.startswith(("tensordesc", "nvTmaDesc")):
-        raise ArgumentError(
-            f"argument {name}: tensor descriptors made on the host are not simulated; pass the tensor, and "
-            "make the descriptor in the kernel or compute its pointers"
-        )
     if type_.startswith("*"):
         return name, type_, _address(name, value)
     if isinstance(value, (bool, int, float)):

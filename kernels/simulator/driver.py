@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from triton.backends.driver import DriverBase
 
-from . import runtime
+from . import amdgcn, runtime, sass
 from .arguments import Storage, convert, leaves, storages
 from .binary import Binary, binary_of
 from .errors import SimulatorError, UnknownInstruction
@@ -84,6 +84,12 @@ class Device:
         memory = storages([(name, value) for name, _, value in named] + self._registered)
         if getattr(binary.metadata, "num_ctas", 1) != 1:
             raise UnknownInstruction(f"kernel {binary.name}: clusters are not simulated, num_ctas must be 1")
+        if getattr(binary.metadata, "tensordesc_meta", None):
+            raise UnknownInstruction(
+                f"kernel {binary.name}: for {self.target.name} Triton makes tensor descriptors of the host "
+                "into those of the Tensor Memory Accelerator, which is not simulated; for sm_80, sm_86, "
+                "sm_89 and AMD it takes them apart"
+            )
         kernel = binary.kernel(self.rewrite)
         record = Launch(binary.name, grid, self.target.name, str(self.schedule), {}, 0.0, binary)
         started = time.perf_counter()
@@ -270,17 +276,20 @@ class _Utilities:
             "max_shared_mem": gpu.shared_memory,
             "max_num_regs": gpu.registers_per_lane * gpu.partitions * gpu.warp_size,
             "multiprocessor_count": gpu.processors,
+            "max_threads_per_sm": gpu.threads_per_processor,
             "warpSize": gpu.warp_size,
         }
 
     @staticmethod
     def load_binary(name: str, kernel: bytes, shared: int, number: int) -> tuple[None, None, int, int, int]:
-        """(module, function, registers, spills, threads that a program may have).
+        """(module, function, registers, spilled registers, threads that a program may have).
 
-        There is no module, so Triton has nothing to unload when the device is gone. Registers and spills are
-        left 0: `static.py` reads them.
+        There is no module, so Triton has nothing to unload when the device is gone. As the vendors' drivers,
+        this one takes all local memory of a thread for spilled registers.
         """
-        return None, None, 0, 0, current().target.threads_per_program
+        gpu = current().target
+        used = sass.usage(kernel) if gpu.backend == "cuda" else amdgcn.usage_of_binary(kernel)
+        return None, None, used.registers, used.stack // 4, gpu.threads_per_program
 
 
 class _SimulatedDriver(DriverBase):

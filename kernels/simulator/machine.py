@@ -112,8 +112,9 @@ def _machine() -> llvm.TargetMachine:
 
 def _compile(text: str, symbols: tuple[str, ...], library: ctypes.CDLL) -> Code:
     machine = _machine()
+    layout = f'target datalayout = "{machine.target_data}"\n'  # LLVM's default puts i64 at multiples of 4
     try:
-        module = llvm.parse_assembly(text)
+        module = llvm.parse_assembly(layout + text)
         module.verify()
     except RuntimeError as error:
         raise SimulatorError(f"expected LLVM IR that LLVM {_version()} reads, got: {error}") from error

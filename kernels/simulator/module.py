@@ -44,6 +44,7 @@ from .text import (
     Sites,
     closing,
     float_literals,
+    last_type,
     operand,
     split,
     vector,
@@ -126,7 +127,10 @@ class _Translation:
                     self.registers = Registers(takewhile(lambda text: text != "}", lines[number + 1 :]))
                 self._line(line)
         except UnknownInstruction as error:
-            where = f"kernel {self.kernel}{self.target and f' for {self.target}'}"
+            found = re.search(
+                rf"^define (?:\w+ )*(?:ptx|amdgpu)_kernel .*?@({NAME})\(", self.llir, re.MULTILINE
+            )
+            where = f"kernel {found[1] if found else 'without a name'}{self.target and f' for {self.target}'}"
             message = f"{where}: the simulator does not know the instruction {error}"
             raise UnknownInstruction(message, target=self.target) from None
         if not self.kernel:
@@ -144,7 +148,7 @@ class _Translation:
             return
         if "#dbg_" in line or not line.strip():
             return
-        line = float_literals(re.sub(r"\s+;.*$", "", line) if '"' not in line else line)
+        line = float_literals(re.sub(r"\s+;.*$|/\*.*?\*/ ?", "", line) if '"' not in line else line)
         if line.startswith("@"):
             self._global(line)
         elif line.startswith("define"):
@@ -184,7 +188,7 @@ class _Translation:
         if kernel:
             self.kernel, self.parameters = match[2], [p.type for p in parameters]
         name = _KERNEL if kernel else match[2]
-        result = "void" if kernel else without_attributes(plain(match[1]).split()[-1])
+        result = "void" if kernel else last_type(plain(match[1]))
         listed = ", ".join(f"{p.type} {p.value}" for p in parameters)
         self.lines.append(f"define internal {result} @{name}({listed}) {{")
         self.start, self.shared, self.private = len(self.lines), SharedAddresses(), set()
@@ -352,6 +356,10 @@ class _Translation:
             self._put(f"freeze {arguments[0]}")
         elif PURE.fullmatch(name) or name in self.defined:
             self._put(f"call {flags}{result} @{name}({listed(arguments)})")
+        elif name == "__assertfail":
+            self._put(f"call void @sim_trap({arguments[0]}, i32 {self._site('assertion')})")
+        elif name == "vprintf":
+            self._put(f"call i32 @sim_print({arguments[0]}, {arguments[1]})")
         elif name == "__nvvm_reflect":
             self._put(f"add i32 {self._reflected(arguments[0].value)}, 0")
         elif not IGNORED.fullmatch(name):

@@ -237,21 +237,46 @@ def _operation(f: Function, match: re.Match[str]) -> list[str]:
     return [_flush(f, f.value(f"f{match[1]} {f.result} {x}, {y}"), match[2])]
 
 
-@_rule(r"(add|mul)\.rz(\.ftz)?\.f")
-def _operation_towards_zero(f: Function, match: re.Match[str]) -> list[str]:
-    """In double precision a product is exact, and the error of a sum has its true sign."""
-    x, y = (_flushed(f, i, match[2]) for i in range(2))
-    near = f.value(f"f{match[1]} float {x}, {y}")
-    back, first, second = (f.value(f"fpext float {value} to double") for value in (near, x, y))
-    if match[1] == "mul":
-        exact = f.value(f"fmul double {first}, {second}")
-        error = f.value(f"fsub double {exact}, {back}")
-    else:
-        error = f.value(f"fadd double {f.value(f'fsub double {first}, {back}')}, {second}")
-    size = f.value(f"fmul double {error}, {back}")
-    beyond = f.value(f"zext i1 {f.value(f'fcmp olt double {size}, 0x0000000000000000')} to i32")
-    nearer = f.value(f"sub i32 {f.value(f'bitcast float {near} to i32')}, {beyond}")
+@_rule(r"(add|mul|fma)\.rz(\.ftz)?\.f")
+def _towards_zero(f: Function, match: re.Match[str]) -> list[str]:
+    """In double precision a product is exact, and of a sum the error is known (Knuth's TwoSum)."""
+    values = [_flushed(f, i, match[2]) for i in range(len(f.arguments))]
+    x, *rest = (f.value(f"fpext float {value} to double") for value in values)
+    if match[1] != "add":
+        x, *rest = f.value(f"fmul double {x}, {rest[0]}"), *rest[1:]
+    total, error = (_two_sum(f, x, rest[0])) if rest else (x, "0x0000000000000000")
+    near = f.value(f"fptrunc double {total} to float")
+    back = f.value(f"fpext float {near} to double")
+    sizes = [special.call(f, "fabs", "double", value) for value in (back, total)]
+    beyond = f.value(f"fcmp ogt double {sizes[0]}, {sizes[1]}")
+    equal = f.value(f"fcmp oeq double {back}, {total}")
+    inwards = f.value(f"fcmp olt double {f.value(f'fmul double {error}, {back}')}, 0x0000000000000000")
+    less = f.value(f"or i1 {beyond}, {f.value(f'and i1 {equal}, {inwards}')}")
+    bits_ = f.value(f"bitcast float {near} to i32")
+    nearer = f.value(f"sub i32 {bits_}, {f.value(f'zext i1 {less} to i32')}")
     return [_flush(f, f.value(f"bitcast i32 {nearer} to float"), match[2])]
+
+
+@_rule(r"(add|mul)\.rz\.d")
+def _double_towards_zero(f: Function, match: re.Match[str]) -> list[str]:
+    x, y = _a(f, 0), _a(f, 1)
+    if match[1] == "add":
+        near, error = _two_sum(f, x, y)
+    else:
+        near = f.value(f"fmul double {x}, {y}")
+        error = special.call(f, "fma", "double", x, y, f.value(f"fneg double {near}"))
+    inwards = f.value(f"fcmp olt double {f.value(f'fmul double {error}, {near}')}, 0x0000000000000000")
+    nearer = f.value(f"sub i64 {f.bitcast(near, 'double', 'i64')}, {f.value(f'zext i1 {inwards} to i64')}")
+    return [f.bitcast(nearer, "i64", "double")]
+
+
+def _two_sum(f: Function, x: str, y: str) -> tuple[str, str]:
+    """The sum of two doubles, rounded, and what it is less than the exact one."""
+    total = f.value(f"fadd double {x}, {y}")
+    second = f.value(f"fsub double {total}, {x}")
+    first = f.value(f"fsub double {total}, {second}")
+    errors = [f.value(f"fsub double {a}, {b}") for a, b in ((x, first), (y, second))]
+    return total, f.value(f"fadd double {errors[0]}, {errors[1]}")
 
 
 @_rule(r"fma\.rn(\.ftz)?\.(?:[fd]|f16|f16x2|bf16|bf16x2)")
@@ -265,10 +290,17 @@ def _magnitude(f: Function, match: re.Match[str]) -> list[str]:
     return [_flush(f, special.call(f, "fabs", f.result, _a(f, 0)), match[1])]
 
 
-@_rule(r"f(min|max)(\.ftz)?(\.nan)?\.\w+")
+@_rule(r"f(min|max)(\.ftz)?(\.nan)?(\.xorsign\.abs)?\.\w+")
 def _extreme(f: Function, match: re.Match[str]) -> list[str]:
+    """With `xorsign.abs` of the magnitudes, with the sign of the product."""
     x, y = (_flushed(f, i, match[2]) for i in range(2))
-    return [special.extreme(f, match[1], f.result, x, y, nan=bool(match[3]))]
+    if not match[4]:
+        return [special.extreme(f, match[1], f.result, x, y, nan=bool(match[3]))]
+    sizes = [special.call(f, "fabs", f.result, value) for value in (x, y)]
+    size = special.extreme(f, match[1], f.result, *sizes, nan=bool(match[3]))
+    kind = f"i{bits(f.result)}"
+    sign = f.value(f"xor {kind} {f.bitcast(x, f.result, kind)}, {f.bitcast(y, f.result, kind)}")
+    return [special.call(f, "copysign", f.result, size, f.bitcast(sign, kind, f.result))]
 
 
 @_rule(r"saturate(\.ftz)?\.[fd]")

@@ -187,6 +187,20 @@ def _shift(body: Registers, i: Instruction) -> None:
     body.write(i.operands[0], moved, i.type)
 
 
+def _funnel(body: Registers, i: Instruction) -> None:
+    """`shf.l.wrap.b32 d, a, b, c`: the upper half of b:a moved left by c, or the lower one moved right."""
+    f = body.function
+    low, high, amount = (body.read(operand, "b32") for operand in i.operands[1:])
+    if i.has("clamp"):  # LLVM's funnel shifts wrap
+        amount = f.value(f"call i32 @llvm.umin.i32(i32 {amount}, i32 32)")
+    left = i.first("l", "r") == "l"
+    moved = f.value(f"call i32 @llvm.fsh{'l' if left else 'r'}.i32(i32 {high}, i32 {low}, i32 {amount})")
+    if i.has("clamp"):
+        whole = f.value(f"icmp eq i32 {amount}, 32")
+        moved = f.value(f"select i1 {whole}, i32 {low if left else high}, i32 {moved}")
+    body.write(i.operands[0], moved, "b32")
+
+
 def _logic(body: Registers, i: Instruction) -> None:
     """`lop3.b32 d, a, b, c, table`: bit 4a+2b+c of the table for each bit."""
     if i.has("BOOL"):
@@ -375,7 +389,8 @@ def _convert_number(body: Registers, i: Instruction, target: str, source: str) -
         more = width(target) > width(source)
         value = x
         if width(target) != width(source):
-            value = f.value(f"{f'{sign}ext' if more else 'trunc'} {old} {x} to {kind}")
+            extend = "sext" if sign == "s" else "zext"
+            value = f.value(f"{extend if more else 'trunc'} {old} {x} to {kind}")
     if i.has("ftz") and floating(target):
         value = special.flushed(f, value, kind)
     body.write(i.operands[0], value, target)
@@ -389,6 +404,7 @@ TABLE: dict[str, Callable[[Registers, Instruction], None]] = {
     **dict.fromkeys(("neg", "abs"), _sign),
     **dict.fromkeys(("and", "or", "xor", "not"), _bitwise),
     **dict.fromkeys(("shl", "shr"), _shift),
+    "shf": _funnel,
     "lop3": _logic,
     "prmt": _permute,
     "setp": _set_predicate,

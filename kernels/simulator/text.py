@@ -112,6 +112,11 @@ def without_attributes(text: str) -> str:
     return text
 
 
+def last_type(text: str) -> str:
+    """The type at the end of `internal fastcc noundef { double, i32 }`."""
+    return re.search(r"(?:\{.*\}|<.*>|\[.*\]|\S+)$", text.strip())[0]  # type: ignore[index]  # there is a type
+
+
 def fields(type_: str) -> list[str]:
     """The types of a result: those of a structure, else the one; none of void."""
     if type_ == "void":

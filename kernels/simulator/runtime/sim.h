@@ -101,6 +101,8 @@ SIM_API void sim_access_of_lane(uint32_t lane, const void* p, uint32_t bytes, ui
 SIM_API void sim_count(uint32_t counter, uint64_t n);  // SIM_COUNT_...
 SIM_API __attribute__((noreturn)) void sim_unknown(const char* what);  // an instruction that nobody knows
 SIM_API __attribute__((noreturn)) void sim_trap(const char* what, uint32_t site);  // assert, trap, misuse
+// Print to this process's standard output, as CUDA's vprintf does; how many arguments were printed.
+SIM_API int32_t sim_print(const char* format, const void* arguments);
 
 // ---- a launch
 typedef void (*SimEntry)(void* arguments, void* shared);

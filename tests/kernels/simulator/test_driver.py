@@ -186,7 +186,7 @@ def test_descriptor_is_refused():
     source = TensorDescriptor.from_tensor(torch.zeros(16, 16), [16, 16])
     with (
         simulator.device("sm_90"),
-        pytest.raises(simulator.SimulatorError, match="argument source"),
+        pytest.raises(simulator.SimulatorError, match=r"kernel copy: for sm_90 .*descriptors"),
     ):
         copy[(1,)](source, torch.zeros(16, 16))
 

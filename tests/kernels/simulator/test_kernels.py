@@ -23,6 +23,7 @@ SMALL = {
     "diffuse": (500, 3),
     "attention": (50, 70, 32),
 }
+TARGETS = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_120", "gfx90a", "gfx942", "gfx1100", "gfx1201")
 SCHEDULES = st.tuples(st.sampled_from(["fifo", "random", "pct"]), st.integers(0, 2**16))
 
 
@@ -42,16 +43,22 @@ def fitting(case, target):
 EVERY_TYPE = [Case(name, dtype, SMALL[name]) for name, family in FAMILIES.items() for dtype in family.dtypes]
 
 
+def everywhere(*quick):
+    """All targets; the tests of others than the quick ones are thorough."""
+    return [t if t in quick else pytest.param(t, marks=pytest.mark.thorough) for t in TARGETS]
+
+
 @pytest.mark.parametrize("case", EVERY_TYPE, ids=lambda case: f"{case.family}, {case.dtype}")
-@pytest.mark.parametrize("target", ["sm_80", "gfx942"])
+@pytest.mark.parametrize("target", everywhere("sm_80", "gfx942"))
 def test_every_type(case, target):
     check(case, target)
 
 
-@pytest.mark.parametrize("target", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("target", everywhere("sm_80", "sm_90"))
 @pytest.mark.parametrize("precision", sorted(OFF))
 def test_every_precision_of_products(target, precision):
-    check(Case("matmul", torch.float32, (64, 64, 96, 64, 64, 32), stages=3, precision=precision), target)
+    case = Case("matmul", torch.float32, (64, 64, 96, 64, 64, 32), stages=3, precision=precision)
+    check(fitting(case, target), target)
 
 
 @pytest.mark.parametrize(("target", "instruction"), [("sm_80", "cp.async"), ("sm_90", "wgmma.mma_async")])

@@ -4,15 +4,19 @@ import ctypes
 import math
 import re
 import struct
+from fractions import Fraction
+from types import SimpleNamespace
 
 import llvmlite.binding as llvm
 import pytest
-from symgru.kernels.simulator import module, nvidia, ptx, runtime, text
+import torch
+from symgru.kernels.simulator import amd, module, nvidia, ptx, runtime, text
 from symgru.kernels.simulator.errors import SimulatorError, UnknownInstruction
 from symgru.kernels.simulator.host import declarations
-from symgru.kernels.simulator.kernel import pack
+from symgru.kernels.simulator.kernel import Kernel, pack
 from symgru.kernels.simulator.library import library
 from symgru.kernels.simulator.machine import compiled
+from triton.backends.compiler import GPUTarget
 
 # ---- text
 
@@ -75,6 +79,15 @@ def test_lists_and_operands() -> None:
         text.bits("{ i32 }")
     with pytest.raises(ValueError, match="expected a closing bracket"):
         text.closing("(i32", 0)
+
+
+def test_last_type() -> None:
+    for words, type_ in (
+        ("internal fastcc { double, i32 }", "{ double, i32 }"),
+        ("internal noundef range(i32 0, 4) <2 x i32>", "<2 x i32>"),
+        ("dso_local void", "void"),
+    ):
+        assert text.last_type(words) == type_
 
 
 def test_sites_name_the_line_and_its_callers() -> None:
@@ -188,6 +201,12 @@ INTEGERS = [
     ("cvt.rna.tf32.f32 $0, $1;", [0x3F801000], 0x3F802000),
     ("cvt.rn.f16x2.f32 $0, $1, $2;", [single(1.0), single(2.0)], 0x3C004000),
     ("cvt.rn.bf16x2.f32 $0, $1, $2;", [single(1.0), single(2.0)], 0x3F804000),
+    ("shf.l.wrap.b32 $0, $1, $2, 5;", [0x89ABCDEF, 0x01234567], 0x2468ACF1),
+    ("shf.r.wrap.b32 $0, $1, $2, 36;", [0x89ABCDEF, 0x01234567], 0x789ABCDE),
+    ("shf.l.clamp.b32 $0, $1, $2, 40;", [0x89ABCDEF, 0x01234567], 0x89ABCDEF),
+    ("shf.r.clamp.b32 $0, $1, $2, 40;", [0x89ABCDEF, 0x01234567], 0x01234567),
+    ("{ .reg .b16 h; cvt.u16.u32 h, $1; cvt.u32.u16 $0, h; }", [0x1234F678], 0xF678),
+    ("{ .reg .b16 h; cvt.u16.u32 h, $1; cvt.s32.s16 $0, h; }", [0x1234F678], 0xFFFFF678),
     ("cvt.rz.f16x2.f32 $0, $1, $2;", [single(1.0009), single(-1.0009)], 0x3C00BC00),
     ("{ .reg .b16 e; cvt.rn.satfinite.e4m3x2.f32 e, $1, $2; cvt.rn.f16x2.e4m3x2 $0, e; }",
      [single(1.06), single(1000.0)], 0x3C005F00),
@@ -279,6 +298,18 @@ def test_ptx_among_lanes() -> None:
         ("llvm.nvvm.ex2.approx.ftz.f", "float", [("float", single(-1.0))], single(0.5)),
         ("llvm.nvvm.div.full", "float", [("float", single(1.0)), ("float", single(8.0))], single(0.125)),
         ("llvm.nvvm.fmax.f", "float", [("float", single(1.0)), ("float", single(8.0))], single(8.0)),
+        (
+            "llvm.nvvm.fmin.xorsign.abs.f",
+            "float",
+            [("float", single(-3.0)), ("float", single(2.0))],
+            single(-2.0),
+        ),
+        (
+            "llvm.nvvm.fmax.nan.xorsign.abs.f",
+            "float",
+            [("float", single(-3.0)), ("float", single(-2.0))],
+            single(3.0),
+        ),
         ("llvm.nvvm.mulhi.ui", "i32", [("i32", 1 << 31), ("i32", 6)], 3),
         ("llvm.nvvm.f2i.rz", "i32", [("float", single(-1.5))], unsigned(-1)),
         ("llvm.nvvm.lohi.i2d", "double", [("i32", 0), ("i32", 0x3FF00000)], 0x3FF0000000000000),
@@ -293,11 +324,65 @@ def test_intrinsics(name: str, result: str, arguments: list[tuple[str, int]], ex
     assert got == expected
 
 
+def towards_zero(exact: Fraction, digits: int) -> Fraction:
+    """The number of so many binary digits next to a normal one, on the side of zero."""
+    exponent = exact.numerator.bit_length() - exact.denominator.bit_length()
+    exponent -= abs(exact) < Fraction(2) ** exponent
+    scale = Fraction(2) ** (digits - 1 - exponent)
+    return int(exact * scale) / scale
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("add.rz.f", [1.0, 2.0**-30]),
+        ("add.rz.f", [1.0, -(2.0**-80)]),
+        ("add.rz.ftz.f", [-1.0, 2.0**-80]),
+        ("mul.rz.f", [1 + 2.0**-23, 1 + 2.0**-23]),
+        ("mul.rz.f", [-(1 + 2.0**-23), 3.0]),
+        ("fma.rz.f", [1 + 2.0**-12, 1 + 2.0**-12, 2.0**-40]),
+        ("fma.rz.f", [1.0, 1.0, -(2.0**-80)]),
+        ("fma.rz.ftz.f", [3.0, -(1 + 2.0**-23), 2.0**-60]),
+        ("add.rz.d", [1.0, -(2.0**-80)]),
+        ("add.rz.d", [0.1, 0.2]),
+        ("mul.rz.d", [0.1, 3.0]),
+    ],
+)
+def test_rounding_towards_zero(name: str, values: list[float]) -> None:
+    kind, digits, pair = ("float", 24, "<fI") if name.endswith("f") else ("double", 53, "<dQ")
+    bits = [struct.unpack("<" + pair[2], struct.pack(pair[:2], value))[0] for value in values]
+    types = [kind] * len(values)
+    ((got,), *_) = execute(nvidia.define(f"llvm.nvvm.{name}", "t", kind, types), "t", kind, types, bits)
+    result = struct.unpack(pair[:2], struct.pack("<" + pair[2], got % 2 ** (8 * struct.calcsize(pair[2]))))[0]
+    x, y, *z = map(Fraction, values)
+    exact = x + y if name.startswith("add") else x * y + sum(z)
+    assert Fraction(result) == towards_zero(exact, digits)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((1, 2, 3), 2),
+        ((3, 1, 2), 2),
+        ((2, 3, 1), 2),
+        ((-1, -1, 5), -1),
+        ((math.nan, 2, 3), 2),
+        ((2, math.nan, 1), 1),
+        ((2, 1, math.nan), 1),
+    ],
+)
+def test_median_of_three(values: tuple[float, ...], expected: float) -> None:
+    types = ["float"] * 3
+    function = amd.define("llvm.amdgcn.fmed3.f32", "t", "float", types)
+    ((got,), *_) = execute(function, "t", "float", types, [single(value) for value in values])
+    assert unsigned(got) == single(expected)
+
+
 # ---- what is not known
 
 UNKNOWN = [
     ("%2 = call i32 @llvm.nvvm.frobnicate(i32 1)", "llvm.nvvm.frobnicate"),
-    ("%2 = call i32 @vprintf(ptr null, ptr null)", "call of vprintf"),
+    ("%2 = call i32 @printf(ptr null, ptr null)", "call of printf"),
     ('call void asm sideeffect "frobnicate.b32 $0, 1;", "r"(i32 1)', "frobnicate.b32"),
     ('call void asm sideeffect "cp.async.bulk.commit_group;", ""()', "cp.async.bulk.commit_group"),
     ('call void asm sideeffect "mov.b32 $0, %clock;", "r"(i32 1)', "%clock"),
@@ -340,6 +425,23 @@ def test_arguments_are_packed_as_the_structure_has_them() -> None:
     assert packed == b"\xff" * 4 + bytes(4) + 0x1122334455667788.to_bytes(8, "little") + b"\x00\x3c\x80\x3f"
     with pytest.raises(SimulatorError, match="expected 5 arguments, got 4"):
         pack(["i32"] * 5, arguments)
+
+
+def test_arguments_are_read_where_they_are_packed() -> None:
+    """64-bit integers lie at multiples of 8, which is not LLVM's default."""
+    llir = (
+        "define ptx_kernel void @f(ptr addrspace(1) %0, i32 %1, i64 %2, i1 %3, i64 %4) {\n"
+        "  %6 = add i64 %2, %4 /* a comment */\n"
+        "  store i64 %6, ptr addrspace(1) %0, align 8\n  ret void\n}\n"
+    )
+    result = torch.zeros(1, dtype=torch.int64)
+    numbers = [("a", "i32", -1), ("b", "i64", 2**40), ("c", "i1", 1), ("d", "i64", 7)]
+    arguments = [("x", "*i64", result.data_ptr()), *numbers]
+    metadata = SimpleNamespace(target=GPUTarget("cuda", 80, 32), num_warps=1, shared=0)
+    kernel = Kernel(SimpleNamespace(asm={"llir": llir}, metadata=metadata))
+    buffers = [runtime.Buffer(result.data_ptr(), 8, "x")]
+    kernel.launch((1,), arguments, buffers)
+    assert result.item() == 2**40 + 7
 
 
 def test_symbols_are_looked_up_before() -> None:
