@@ -29,9 +29,12 @@ static void move_rows(void** slots, int lanes, void* shared) {
   sim_count(first->store ? SIM_COUNT_stmatrix : SIM_COUNT_ldmatrix, 1);
   for (int lane = 0; lane < 8 * (int)first->count; lane++) {
     const Rows* from = slots[lane];
-    sim_access_of_lane((uint32_t)lane, from->row, 16, SIM_SHARED | (first->store ? SIM_STORE : 0), first->site);
+    int row = lane % 8;
+    // It counts as an access of a lane that holds a part of the row, not of the one that has its address.
+    int part = first->trans ? 4 * (lane / 8) + row / 2 : 4 * row + lane / 8;
+    sim_access_of_lane((uint32_t)part, from->row, 16, SIM_SHARED | (first->store ? SIM_STORE : 0), first->site);
     for (int column = 0; column < 8; column++) {
-      int row = lane % 8, along = first->trans ? row : column, across = first->trans ? column : row;
+      int along = first->trans ? row : column, across = first->trans ? column : row;
       const Rows* holder = slots[4 * across + along / 2];
       uint8_t *element = (uint8_t*)(holder->r + lane / 8) + 2 * (along % 2), *p = from->row + 2 * column;
       if (first->store) memcpy(p, element, 2);

@@ -61,6 +61,17 @@ def test_weakened_grid_barrier_is_reported(target):
             assert mutation.outcome(target, [DIFFUSE.launch], mutant).report
 
 
+@pytest.mark.parametrize("target", ["sm_80", "sm_90"])
+def test_every_barrier_of_a_warp_that_is_missing_is_reported(target):
+    case = Case("split_k", torch.float32, (16, 32, 40, 1), warps=1)
+    llir = compiled(case, target)
+    lines = llir.split("\n")
+    found = [m for m in mutants(llir) if "bar.warp.sync" in lines[m.lines[0][0]]]
+    assert len(found) == llir.count("call void @llvm.nvvm.bar.warp.sync") > 0
+    for mutant in found:
+        assert "DataRace" in str(mutation.outcome(target, [case.launch], mutant).report)
+
+
 def test_figures_are_printed(capsys):
     assert mutation.main(["sm_80", "--only", "add"]) == 0
     figures = capsys.readouterr().out

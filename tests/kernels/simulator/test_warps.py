@@ -330,6 +330,25 @@ def test_copies_of_a_small_tile_may_be_loaded_before_their_owners_store(schedule
     run(wrong, "gfx1201", schedule)  # in lockstep
 
 
+ROWS = """
+  %bytes = shl i32 %lane, 4
+  %row = getelementptr i8, ptr addrspace(3) @global_smem, i32 %bytes
+  store <4 x i32> <i32 1, i32 2, i32 3, i32 4>, ptr addrspace(3) %row, align 16
+  call void @llvm.nvvm.bar.warp.sync(i32 -1)
+  %r = call { i32, i32, i32, i32 } @llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4TRANS.b16.p3(ptr addrspace(3) %row)
+  ret void
+"""
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@pytest.mark.parametrize("trans", ["", ".trans"])
+def test_lanes_read_the_rows_of_others_with_ldmatrix(schedule, trans):
+    text = ROWS.replace("TRANS", trans)
+    run(text, "sm_90", schedule)
+    with pytest.raises((errors.DataRace, errors.Uninitialised)):
+        run("\n".join(line for line in text.splitlines() if "bar.warp" not in line), "sm_90", schedule)
+
+
 # ---- the loops of a text
 
 NESTED = """define void @k(i1 %c) {
