@@ -7,16 +7,16 @@ import enum
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from ..locks import Lock
 from . import errors
 from .library import library
 from .schedules import Schedule, fifo, pct, random, replay
 from .steps import CALLBACK
+from .stuck import ThreadState, groups, shortened
 
 __all__ = [
-    "Argument",
     "Buffer",
     "Checks",
     "Counters",
@@ -111,6 +111,8 @@ def _report_type() -> type[ctypes.Structure]:
             ("offset", ctypes.c_int64),
             *((name, ctypes.c_uint64) for name in ("waiting", "started")),
             ("text", ctypes.c_char * 256),
+            ("states", ctypes.POINTER(ThreadState)),
+            ("state_count", ctypes.c_uint64),
             ("party", _Party * PARTIES),
             ("counters", ctypes.c_uint64 * len(counter_names())),
         ]
@@ -241,6 +243,12 @@ def _error(
     kind: type[errors.SimulatorError] = KINDS[report.problem - 1]
     parties = tuple(_party(party, sites) for party in report.party[: report.parties])
     message = report.text.decode(errors="replace")
+    if report.state_count:
+        found = groups(report.states[: report.state_count], sites, partial(_byte, buffers=buffers))
+        lines = [message, *(f"  {line}" for line in (*parties, *shortened(found)))]
+        error = kind("\n".join(lines), (), schedule, target)
+        error.parties = (*parties, *found)
+        return error
     if kind in WORDS:
         where = [_place(report, buffers, shared)] if report.bytes else []
         message = f"{WORDS[kind]} {': '.join(part for part in (*where, message) if part)}"
@@ -253,6 +261,14 @@ WORDS = {
     errors.Uninitialised: "read before anything was written:",
     errors.DataRace: "data race:",
 }
+
+
+def _byte(address: int, buffers: Sequence[Buffer]) -> str:
+    """Where an address of global memory is."""
+    for index, buffer in enumerate(buffers):
+        if buffer.start <= address < buffer.start + buffer.bytes:
+            return f"byte {address - buffer.start} of buffer {buffer.name or index}"
+    return f"{address:#x}"
 
 
 def _party(party: _Party, sites: Callable[[int], str]) -> errors.Party:

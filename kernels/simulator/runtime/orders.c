@@ -204,6 +204,7 @@ static int polls_again(Thread* thread, const void* p, uint32_t bytes, uint32_t s
                     !memcmp(thread->polled_value, p, of_value(bytes));
   thread->polled = p;
   thread->polled_site = site;
+  thread->polled_bytes = bytes;
   return again;
 }
 

@@ -85,13 +85,25 @@ void sim_give_way(void) {
   sim_leave(sim_current);
 }
 
-void sim_progress(void) { sim_state.polls = 0; }
+void sim_progress(void) {
+  sim_state.polls = 0;
+  sim_state.epoch++;
+}
+
+static void enter_epoch(Thread* me) {
+  if (me->epoch != sim_state.epoch) me->vain = me->rounds = 0;
+  me->epoch = sim_state.epoch;
+}
 
 void sim_poll(void) {
   sim_add(SIM_COUNT_polls, 1);
   values_settle();
-  if (++sim_state.polls > sim_state.wanted.patience) stuck_report_polls();
-  schedule_poll(sim_current->warp);
+  Thread* me = sim_current;
+  enter_epoch(me);
+  me->vain++;
+  sim_state.polls++;
+  if (sim_state.polls > sim_state.wanted.patience || stuck_all_poll()) stuck_report_polls();
+  schedule_poll(me->warp);
 }
 
 void sim_yield(uint32_t site) {
@@ -140,6 +152,8 @@ static void arrive(uint32_t id, uint32_t threads, uint32_t site, int waits) {
   Barrier* barrier = &program->barriers[id];
   if (barrier->arrived && barrier->expected != threads) stuck_report_sizes(me, id, threads, site);
   barrier->expected = threads;
+  enter_epoch(me);
+  me->rounds++;
   me->barrier = id;
   me->site = site;
   orders_arrive(me, barrier);
@@ -345,6 +359,7 @@ static void end(void) {
 
 uint32_t sim_launch(const SimLaunch* launch, SimReport* report) {
   memset(report, 0, sizeof *report);
+  stuck_forget();
   memset(&sim_state, 0, sizeof sim_state);
   memset(&sim_watched, 0, sizeof sim_watched);
   sim_state.wanted = *launch;

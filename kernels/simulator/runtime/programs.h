@@ -47,8 +47,9 @@ typedef struct Thread {
   uint32_t released_clock, released_scope;  // of the fence
   SimOperation next;            // that other warps may see: steps.h
   const void* polled;           // address of the last atomic, and what was there before it
-  uint32_t polled_site;
+  uint32_t polled_site, polled_bytes;
   uint8_t polled_value[16];
+  uint64_t epoch, vain, rounds; // polls, and barriers, since the epoch began
   Copies copies;
   Products products;
 } Thread;
@@ -95,6 +96,8 @@ typedef struct Launch {
   uint32_t* order;              // in which programs start
   Fiber main;
   uint64_t polls;               // since the last progress
+  uint64_t epoch;               // begins with a progress
+  uint64_t work;                // done when polls were looked at: stuck.c
 } Launch;
 
 extern Launch sim_state;

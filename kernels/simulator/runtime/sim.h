@@ -162,6 +162,16 @@ typedef struct SimParty {        // a thread and what it does
   char what[48];                 // in words: "store", "barrier 1", "mma.sync", ...
 } SimParty;
 
+// What a thread does when nobody gets on.
+enum { SIM_RUNS, SIM_POLLS, SIM_AT_BARRIER, SIM_IN_WARP, SIM_ENDED };
+typedef struct SimThreadState {
+  uint32_t program, thread, state, site;
+  uint64_t where;                // address that is polled, or number of the barrier
+  uint32_t bytes, shared;        // that are polled; in the shared memory of the program?
+  uint64_t value;                // of those bytes, or the number of threads at the barrier
+  char what[24];                 // the operation of the warp
+} SimThreadState;
+
 #define SIM_PARTIES 16
 typedef struct SimReport {
   uint32_t problem;              // SIM_OK ...
@@ -172,6 +182,8 @@ typedef struct SimReport {
   int64_t offset;                // of the address in the buffer, or in shared memory
   uint64_t waiting, started;     // threads that wait, programs that were started
   char text[256];
+  const SimThreadState* states;  // if nobody gets on: of all threads of resident programs; until the next launch
+  uint64_t state_count;
   SimParty party[SIM_PARTIES];
   uint64_t counters[SIM_COUNTER_KINDS];
 } SimReport;

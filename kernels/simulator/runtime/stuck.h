@@ -4,6 +4,8 @@
 
 #include "programs.h"
 
+int stuck_all_poll(void);        // looked at now and then: has every program polled in vain for long?
+void stuck_forget(void);         // frees what the last report has
 __attribute__((noreturn)) void stuck_report(void);        // nobody can run
 __attribute__((noreturn)) void stuck_report_polls(void);  // all have polled for too long
 __attribute__((noreturn)) void stuck_report_lanes(const Thread* one, const Thread* other);

@@ -194,6 +194,19 @@ KERNEL wait_for_last(Arguments* a, void* shared) {
   }
 }
 
+// The last program, or (mode 1) the last warp of it, works for n collectives, then sets the flag that all wait for.
+KERNEL wait_for_work(Arguments* a, void* shared) {
+  (void)shared;
+  const int last = sim_program(0) + 1 == sim_programs(0);
+  if (last && (a->mode == 0 || sim_thread() >= 32)) {
+    uint32_t mine = 1;
+    for (uint32_t k = 0; k < a->n; k++) sim_warp(sum, "sum", &mine, 1);
+    if (sim_thread() == 32) add(a->flag, 1, SIM_RELEASE, SIM_GPU, 2);
+  } else if (sim_lane() == 0) {
+    while (!look(a->flag, SIM_ACQUIRE, SIM_GPU, 3)) continue;
+  }
+}
+
 // A counter that is read, then written: updates get lost if another program comes between the two.
 KERNEL lost_update(Arguments* a, void* shared) {
   (void)shared;
