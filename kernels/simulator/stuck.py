@@ -57,6 +57,10 @@ def ranges(noun: str, numbers: Sequence[int]) -> str:
     return f"{noun}{'s' * (len(numbers) > 1)} {', '.join(words)}"
 
 
+#: What threads do alike: state, site, where, bytes, shared, value and what of a `ThreadState`.
+_Doing = tuple[int, int, int, int, int, int, bytes]
+
+
 def groups(
     states: Iterable[ThreadState], sites: Callable[[int], str], memory: Callable[[int], str]
 ) -> tuple[Group, ...]:
@@ -67,7 +71,7 @@ def groups(
         sites: From the index of a source line to words.
         memory: From an address of global memory to words.
     """
-    alike: dict[tuple[object, ...], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    alike: dict[_Doing, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     waiting, polling = set(), set()
     for one in states:
         key = (one.state, one.site, one.where, one.bytes, one.shared, one.value, one.what)
@@ -85,8 +89,8 @@ def groups(
                 key[0] == RUNS and program in polling
             ):
                 together[tuple(threads)].append(program)
-        for threads, members in together.items():
-            found.append(_group(key, tuple(sorted(members)), threads, sites, memory))
+        for alike_threads, members in together.items():
+            found.append(_group(key, tuple(sorted(members)), alike_threads, sites, memory))
     return tuple(sorted(found, key=lambda group: (group.program, group.thread)))
 
 
@@ -97,18 +101,15 @@ def shortened(found: Sequence[Group]) -> tuple[str, ...]:
 
 
 def _group(
-    key: tuple[object, ...],
+    doing: _Doing,
     programs: tuple[int, ...],
     threads: tuple[int, ...],
     sites: Callable[[int], str],
     memory: Callable[[int], str],
 ) -> Group:
-    state, number, where, size, shared, value, what = key
-    assert isinstance(number, int)
-    assert isinstance(where, int)
-    assert isinstance(what, bytes)
+    state, number, where, size, shared, value, what = doing
     one = len(programs) == len(threads) == 1
-    site = None if number in {NOBODY, NOBODY >> 4} else number
+    site = None if number == NOBODY else number
     if state == AT_BARRIER:
         words = f"wait{'s' * one} at barrier {where} ({value} of {size} threads are there)"
     elif state == IN_WARP:

@@ -87,6 +87,7 @@ static SimThreadState state_of(const Thread* thread) {
       state.where = thread->barrier;
       state.value = thread->program->barriers[thread->barrier].arrived;
       state.bytes = thread->program->barriers[thread->barrier].expected;
+      if (!state.bytes) state.bytes = sim_state.wanted.threads;  // nobody has arrived, so nobody has said how many
       break;
     case IN_WARP:
       state.state = SIM_IN_WARP;
