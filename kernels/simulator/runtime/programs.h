@@ -39,7 +39,6 @@ typedef struct Thread {
   uint32_t barrier, site;       // what it waits at
   uint32_t signalled;           // the opening of the barrier that it has signalled and not waited for; 0: none
   Meeting meeting;
-  Loop loops[SIM_LOOPS];        // by depth
   uint32_t turns;               // of all loops
   // What happened before what this thread does next: see orders.h.
   uint32_t clock;
@@ -52,6 +51,7 @@ typedef struct Thread {
   uint64_t epoch, vain, rounds; // polls, and barriers, since the epoch began
   Copies copies;
   Products products;
+  Loop loops[SIM_LOOPS];        // by depth
 } Thread;
 
 typedef struct Warp {

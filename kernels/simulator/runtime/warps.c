@@ -8,7 +8,6 @@
 #include "values.h"
 
 static uint64_t bit(const Thread* thread) { return 1ull << thread->lane; }
-static uint64_t all_of(const Warp* warp) { return warp->lanes == 64 ? ~0ull : (1ull << warp->lanes) - 1; }
 static Thread* first_of(const Warp* warp, uint64_t lanes) { return &warp->threads[__builtin_ctzll(lanes)]; }
 
 // ---- the order of places
@@ -55,11 +54,18 @@ static uint64_t in_meeting_of(const Warp* warp, const Thread* one) {
   return found;
 }
 
+static void operate(Warp* warp, SimWarpOperation operation, uint64_t lanes) {
+  void *some[SIM_MOST_LANES], **slots = warp->slots;
+  if (lanes != warp_lanes(warp)) {
+    for (uint32_t i = 0; i < warp->lanes; i++) some[i] = lanes >> i & 1 ? slots[i] : NULL;
+    slots = some;
+  }
+  operation(slots, (int)warp->lanes, first_of(warp, lanes)->program->shared);
+}
+
 static void run(Warp* warp, const Meeting* meeting, uint64_t lanes) {
-  void* slots[SIM_MOST_LANES];
-  for (uint32_t i = 0; i < warp->lanes; i++) slots[i] = lanes >> i & 1 ? warp->slots[i] : NULL;
   sim_add(meeting->operation ? SIM_COUNT_warp_operations : SIM_COUNT_warp_syncs, 1);
-  if (meeting->operation) meeting->operation(slots, (int)warp->lanes, first_of(warp, lanes)->program->shared);
+  if (meeting->operation) operate(warp, meeting->operation, lanes);
   else orders_warp(warp, lanes);
   warp->here &= ~lanes;
   warp->waiting &= ~lanes;
@@ -107,7 +113,7 @@ static void gather(Meeting meeting, void* mine, uint32_t site) {
 }
 
 void sim_warp(SimWarpOperation operation, const char* name, void* mine, uint32_t site) {
-  gather((Meeting){operation, name, all_of(sim_current->warp), site}, mine, site);
+  gather((Meeting){operation, name, warp_lanes(sim_current->warp), site}, mine, site);
 }
 
 void sim_warp_members(SimWarpOperation operation, const char* name, void* mine, uint32_t members, uint32_t site) {
@@ -123,12 +129,12 @@ void sim_warp_active(SimWarpOperation operation, const char* name, void* mine, u
   Thread* me = sim_current;
   Warp* warp = me->warp;
   come(me, (Meeting){operation, name, 0, SIM_NOBODY}, mine, site);
-  if (warp->mixed || warp->here != all_of(warp)) {
+  if (warp->mixed || warp->here != warp_lanes(warp)) {
     sim_wait(IN_WARP, site);
     return;
   }
   run(warp, &me->meeting, warp->here);
-  schedule_ready(warp, all_of(warp) & ~bit(me));
+  schedule_ready(warp, warp_lanes(warp) & ~bit(me));
 }
 
 void sim_wave_barrier(uint32_t site) { sim_warp_active(NULL, "wave.barrier", NULL, site); }
@@ -155,8 +161,8 @@ static int some_are_active(const Warp* warp) {
   return 0;
 }
 
-void warp_waits(Warp* warp) {
-  if (!warp->here || warp->waiting != all_of(warp) || !some_are_active(warp)) return;
+void warp_go_on(Warp* warp) {
+  if (!some_are_active(warp)) return;
   const Thread* first = earliest(warp);
   // A barrier, and what all lanes of a wave must do, are not for some of them.
   if (first->waiting == AT_BARRIER || first->meeting.members) stuck_report_lanes(first, elsewhere(warp, first));

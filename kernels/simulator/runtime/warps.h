@@ -14,6 +14,12 @@
 
 #include "programs.h"
 
-void warp_waits(Warp* warp);     // one more of its lanes waits or has ended
+static inline uint64_t warp_lanes(const Warp* warp) { return warp->lanes == 64 ? ~0ull : (1ull << warp->lanes) - 1; }
+void warp_go_on(Warp* warp);     // no lane can run, and some wait for others
+
+// One more of its lanes waits or has ended.
+static inline void warp_waits(Warp* warp) {
+  if (warp->here && warp->waiting == warp_lanes(warp)) warp_go_on(warp);
+}
 
 #endif
