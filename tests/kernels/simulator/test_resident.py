@@ -97,7 +97,7 @@ def test_wrong_loop_is_found(module, cell, pass_, right, wrong, tmp_path) -> Non
     run = Run("sm_80", Case(cell, pass_))
     with (
         planted_loop(module, run.case, right, wrong, tmp_path),
-        pytest.raises((AssertionError, simulator.Uninitialised), match=r"against the oracle|last"),
+        pytest.raises((AssertionError, simulator.DataRace), match=r"against the oracle|states"),
     ):
         run.check()
 
