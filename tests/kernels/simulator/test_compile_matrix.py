@@ -3,6 +3,7 @@
 The fast form compiles two kernels for each target, the thorough form the whole matrix.
 """
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def test_small_kernels_fit(target: str, hidden: int) -> None:
 def test_a_budget_for_every_kernel_and_no_other() -> None:
     for release, lines in RECORDED.releases.items():
         assert set(lines) == set(KERNELS), release
+
+
+def test_the_first_and_the_last_release_that_is_tested_have_budgets() -> None:
+    constraints = Path(__file__).parents[3] / "constraints.txt"
+    (line,) = re.findall(r"^triton>=(\S+),<=(\S+)$", constraints.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(RECORDED.releases) == set(line)
 
 
 def test_the_fast_form_is_a_part_with_every_target_and_loop() -> None:

@@ -73,6 +73,15 @@ def test_a_kernel_that_does_not_fit_is_not_accepted(
     assert budgets.FILE.read_bytes() == before
 
 
+def test_a_difference_from_the_oracle_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rungs, "EMITTED", -1.0)
+    monkeypatch.setattr(rungs, "SEEDS", 1)
+    found = rungs.oracle(Request())
+    assert found.verdict == "failed"
+    assert len(found.failures) == found.checks == 12
+    assert all("differs from the oracle" in failure for failure in found.failures)
+
+
 @pytest.mark.thorough
 def test_a_wrong_loop_fails_on_simulated_gpus(tmp_path: Path) -> None:
     module, cell, pass_, right, wrong = LOOP_ERRORS[0]
