@@ -38,6 +38,12 @@ class Binary:
     _kernels: dict[str, Any] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    @property
+    def machine_code(self) -> bytes:
+        """The code object, for NVIDIA or AMD."""
+        code: bytes = next(self.asm[stage] for stage in MACHINE_CODE if stage in self.asm)
+        return code
+
     def kernel(self, rewrite: Callable[[str], str] | None = None) -> Any:
         """The kernel made executable; once for each text that `rewrite` returns.
 

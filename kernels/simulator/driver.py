@@ -17,15 +17,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import torch
 from triton.backends.driver import DriverBase
 
 from . import amdgcn, runtime, sass
-from .arguments import Storage, convert, leaves, storages
+from .arguments import ArgumentError, Storage, convert, leaves, storages
 from .binary import Binary, binary_of
-from .errors import SimulatorError, UnknownInstruction
+from .errors import NotResident, ResourceError, SimulatorError, UnknownInstruction
 from .installation import installed
 from .targets import TARGETS, Target, target
 
@@ -68,6 +69,7 @@ class Device:
     _registered: list[tuple[str, torch.Tensor]] = field(default_factory=list)
     #: By address, the memory declared uninitialised that a launch has had; kept, so that no other gets there.
     _given: dict[int, torch.Tensor] = field(default_factory=dict)
+    _declared: set[str] = field(default_factory=set)  # of `uninitialised`, what has been found
 
     def register(self, name: str, tensor: torch.Tensor) -> None:
         """Let kernels access a tensor that is not an argument, only pointed to by one."""
@@ -97,7 +99,8 @@ class Device:
             counters = self._run(kernel, binary, grid, arguments, memory)
         except SimulatorError as error:
             self.launches.append(record)
-            error.happened_in(f"kernel {binary.name}, grid {grid}", self.again())
+            limit = [self._limit(binary)] if isinstance(error, NotResident) else []
+            error.happened_in(f"kernel {binary.name}, grid {grid}", self.again(), *limit)
             raise
         seconds = time.perf_counter() - started
         self.launches.append(Launch(**{**vars(record), "counters": dict(counters), "seconds": seconds}))
@@ -121,17 +124,63 @@ class Device:
             buffers=[buffer for buffer in buffers if buffer.bytes],
             schedule=self.schedule,
             checks=runtime.Checks.ALL if self.races else runtime.Checks.FAST,
-            resident=self.coresident,
+            resident=self.coresident or self._fitting(binary),
             number=len(self.launches),
         )
         return counters
 
+    def _fitting(self, binary: Binary) -> int:
+        """How many programs the target holds at once, by threads, registers and shared memory."""
+        threads, shared = binary.metadata.num_warps * self.target.warp_size, binary.metadata.shared
+        registers = _usage(self.target.backend, binary.machine_code).registers
+        count = self.target.programs_at_once(threads, registers, shared)
+        if count == 0:
+            raise ResourceError(
+                f"kernel {binary.name}: no program of {threads} threads with {registers} registers each and "
+                f"{shared} bytes of shared memory fits on {self.target.name}"
+            )
+        return count
+
+    def _limit(self, binary: Binary) -> str:
+        if self.coresident is not None:
+            return f"{self.coresident} programs are resident at once, as coresident= says"
+        product, program = self.target.product, binary.metadata
+        return (
+            f"{self.target.name} ({product}) holds {self._fitting(binary)} programs at once, by the "
+            f"{program.num_warps} warps, registers and {program.shared} bytes of shared memory of each"
+        )
+
     def _unwritten(self, memory: Storage) -> bool:
-        """Whether a launch gets memory that is declared uninitialised; the first one may write it."""
-        if not self.uninitialised.issuperset(memory.names) or memory.address in self._given:
+        """Whether a launch gets memory that is declared uninitialised; the first one may write it.
+
+        Raises:
+            ArgumentError: One of the arguments that share it was declared so, and another one not.
+        """
+        declared = self.uninitialised.intersection(memory.names)
+        self._declared |= declared
+        if declared and declared != set(memory.names):
+            raise ArgumentError(
+                f"arguments {memory.name} share their memory: expected all or none of them in "
+                f"uninitialised=, got {sorted(declared)}"
+            )
+        if not declared or memory.address in self._given:
             return False
         self._given[memory.address] = memory.tensor
         return True
+
+    def check_names(self) -> None:
+        """Whether every name in `uninitialised` was that of an argument.
+
+        Raises:
+            ArgumentError: One was not, although something was launched.
+        """
+        unknown = sorted(self.uninitialised - self._declared)
+        if self.launches and unknown:
+            arguments = sorted({name for launch in self.launches for name in _pointers(launch.binary)})
+            raise ArgumentError(
+                f"uninitialised={unknown}: expected names of pointer arguments of what was launched, which "
+                f"has {', '.join(arguments) or 'none'}"
+            )
 
     def again(self) -> str:
         """What enters the same device again, as a user writes it; a rewrite is named, to be passed again."""
@@ -145,6 +194,17 @@ class Device:
         if self.rewrite is None:
             return f"simulator.device({options})"
         return f"simulator.device({options}, rewrite=rewrite), where rewrite = {_name(self.rewrite)}"
+
+
+@lru_cache(maxsize=256)
+def _usage(backend: str, code: bytes) -> sass.Usage | amdgcn.Usage:
+    """What a thread of a kernel takes, from its machine code."""
+    return sass.usage(code) if backend == "cuda" else amdgcn.usage_of_binary(code)
+
+
+def _pointers(binary: Binary) -> list[str]:
+    values = [None] * len(binary.signature)
+    return [name for name, type_, _ in leaves(binary.signature, values) if type_.startswith("*")]
 
 
 def _name(function: Callable[..., object]) -> str:
@@ -185,7 +245,8 @@ def device(
         schedule: "fifo", "random" or "pct", or a schedule made by the functions of these names; without
             it, fifo if there is no seed and random if there is one.
         races: Look for data races, at the cost of time.
-        coresident: How many programs are resident at once; all if None.
+        coresident: How many programs are resident at once; if None, as many as the target's multiprocessors
+            have room for, by threads, registers and shared memory (targets.py has the sources).
         uninitialised: Names of kernel arguments whose memory counts as not written, in the first launch that
             gets it; later ones find what that has left.
         rewrite: Applied to the text of the LLVM IR before it runs: plants an error.
@@ -193,7 +254,8 @@ def device(
         The device; its `launches` grow.
     Raises:
         ValueError: An unknown name of a target or schedule, or a count under 1.
-        SimulatorError: From a launch. From here: this version of Triton, or its interpreter in the way.
+        SimulatorError: From a launch. From here: this version of Triton, or its interpreter in the way. At
+            the end: a name in `uninitialised` that no launch has.
     """
     if coresident is not None and coresident < 1:
         raise ValueError(f"expected coresident >= 1 or None, got {coresident}")
@@ -207,6 +269,7 @@ def device(
             yield made
         finally:
             _current.reset(token)
+    made.check_names()
 
 
 def _schedule(chosen: str | runtime.Schedule | None, seed: int | None) -> runtime.Schedule:
@@ -288,7 +351,7 @@ class _Utilities:
         this one takes all local memory of a thread for spilled registers.
         """
         gpu = current().target
-        used = sass.usage(kernel) if gpu.backend == "cuda" else amdgcn.usage_of_binary(kernel)
+        used = _usage(gpu.backend, kernel)
         return None, None, used.registers, used.stack // 4, gpu.threads_per_program
 
 
@@ -336,13 +399,6 @@ class _SimulatedDriver(DriverBase):
     def get_current_stream(self, number: int) -> int:
         """The default one: launches run at once."""
         return 0
-
-    def get_device_capability(self, number: int = 0) -> tuple[int, int]:
-        """Major and minor, as torch.cuda has it; an AMD GPU's are those of its instruction set."""
-        digits = current().target.name.removeprefix("sm_").removeprefix("gfx")
-        if current().target.backend == "cuda":
-            return int(digits[:-1]), int(digits[-1])
-        return int(digits[:-2]), int(digits[-2])
 
     def get_active_torch_device(self) -> torch.device:
         """Where its memory is."""

@@ -48,9 +48,10 @@ class SimulatorError(RuntimeError):
         self.schedule = schedule
         self.target = target
 
-    def happened_in(self, launch: str, device: str) -> None:
+    def happened_in(self, launch: str, device: str, *notes: str) -> None:
         """Say which launch failed, and on which device it fails in the same way again, as an expression."""
-        self.args = ("\n".join([*self._lines, f"  in {launch}; again with {device}"]),)
+        lines = [*self._lines, *(f"  {note}" for note in notes), f"  in {launch}; again with {device}"]
+        self.args = ("\n".join(lines),)
 
 
 class OutOfBounds(SimulatorError):

@@ -146,10 +146,14 @@ def pack(parameters: Sequence[str], arguments: Sequence[Argument]) -> bytes:
 
 
 def _bytes(type_: str, name: str, value: int | float) -> bytes:
-    if type_ in _FLOATS:
-        return struct.pack(f"<{_FLOATS[type_][0]}", value)
-    if type_ == "bfloat":
-        return struct.pack("<H", float_bits(value, type_))
+    try:
+        if type_ in _FLOATS:
+            return struct.pack(f"<{_FLOATS[type_][0]}", value)
+        if type_ == "bfloat":
+            return struct.pack("<H", float_bits(value, type_))
+    except OverflowError:
+        expected = f"expected a number that {type_} holds, or an infinity"
+        raise SimulatorError(f"argument {name}: {expected}, got {value!r}") from None
     if type_ not in _INTEGERS:
         raise SimulatorError(f"argument {name}: expected a number or a pointer, the kernel takes {type_}")
     size = _INTEGERS[type_]

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from symgru.kernels import simulator
+from symgru.kernels.simulator.targets import TARGETS
 from symgru.testing.simulated import planted_kernels as kernels
 from symgru.testing.simulated.cases import Case, Expected, Launch
 from symgru.testing.simulated.mutants import mutants
@@ -125,6 +126,16 @@ def _case(*case: Any, **options: Any) -> Callable[[bool], Launch]:
         return Case(*case, **options).launch()
 
     return launch
+
+
+def _crowded(right: bool) -> Launch:
+    """One program more than an RTX 3090 has multiprocessors, of which each has room for one."""
+    programs, K, N = TARGETS["sm_86"].processors + (not right), 256, 128
+    x, weights = torch.ones(16, K, dtype=torch.float16), torch.ones(K, N, dtype=torch.float16)
+    out = torch.zeros(programs, 16, N)
+    arguments: dict[str, Any] = {"x": x, "weights": weights, "out": out, "K": K, "N": N}
+    arguments |= {"counter": torch.zeros(1, dtype=torch.int32)}
+    return _launch(kernels.crowded, (programs,), arguments, warps=2, out=torch.full(out.shape, float(K)))
 
 
 def _too_much_shared_memory(right: bool) -> Launch:
@@ -261,6 +272,9 @@ PLANTED: Mapping[str, Planted] = {
     "grid barrier that waits relaxed": Planted(_diffuse(SEM_WAIT="relaxed"), (simulator.DataRace,)),
     "grid barrier of the scope of a program": Planted(_diffuse(SCOPE="cta"), (simulator.DataRace,)),
     "grid barrier for too many programs": Planted(_diffuse(MISSING=1), (simulator.Livelock,), ("sm_90",)),
+    "grid that is larger than the target": Planted(
+        _crowded, (simulator.NotResident,), ("sm_86",), options={"races": False}
+    ),
     "grid that is not resident": Planted(
         _diffuse(), (simulator.NotResident, simulator.Livelock), ("sm_80", "gfx942"), wrong={"coresident": 2}
     ),

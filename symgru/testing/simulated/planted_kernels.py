@@ -7,6 +7,18 @@ import triton.language as tl
 
 
 @triton.jit
+def crowded(x, weights, out, counter, K: tl.constexpr, N: tl.constexpr):
+    """out[p] = x·weights, and all programs wait for each other; K·N·2 bytes of shared memory for the tile."""
+    i, k, n = tl.arange(0, 16)[:, None], tl.arange(0, K), tl.arange(0, N)[None, :]
+    tile = tl.dot(tl.load(x + i * K + k[None, :]), tl.load(weights + k[:, None] * N + n))
+    tl.store(out + tl.program_id(0) * 16 * N + i * N + n, tile)
+    tl.debug_barrier()
+    tl.atomic_add(counter, 1)
+    while tl.atomic_add(counter, 0) < tl.num_programs(0):
+        pass
+
+
+@triton.jit
 def unmasked_store(x, out, n, BLOCK: tl.constexpr, RIGHT: tl.constexpr):
     """out[n] = x; stores past the end."""
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)

@@ -335,7 +335,7 @@ def test_kernel_outlives_its_device(calls):
     with simulator.device("sm_80", coresident=1) as second:
         run_add()
     assert [len(first.launches), len(second.launches)] == [1, 1]
-    assert [call.resident for call in calls] == [None, 1]
+    assert [call.resident for call in calls] == [108 * 16, 1]
 
 
 # resources and the autotuner
@@ -463,6 +463,52 @@ def test_memory_is_uninitialised_for_every_device(calls):
         with simulator.device("sm_90", uninitialised=("out",)):
             add[(1,)](x, y, out, 100, BLOCK=128)
     assert [[b.name for b in call.buffers if b.uninitialised] for call in calls] == [["out"]] * 2
+
+
+def test_as_many_programs_are_resident_as_the_target_holds(calls):
+    """A multiprocessor of an H100 has room for 64 warps and 228 KiB of shared memory."""
+    for warps, programs in ((4, 16), (8, 8), (32, 2)):
+        with simulator.device("sm_90"):
+            add[(1,)](*vectors(), 100, BLOCK=128, num_warps=warps)
+        assert calls[-1].resident == 132 * programs
+    with simulator.device("sm_90") as device:
+        launch_product(product, num_stages=9)
+    shared = device.launches[0].binary.metadata.shared
+    assert calls[-1].resident == 132 * (228 * 1024 // (shared + 1024)) < 132 * 16
+
+
+def test_misspelt_name_is_told():
+    message = r"uninitialised=\['ou'\]: expected names of pointer arguments.*has out, x, y"
+    with (
+        pytest.raises(simulator.SimulatorError, match=message),
+        simulator.device("sm_90", uninitialised=("ou", "x")),
+    ):
+        run_add()
+    with simulator.device("sm_90", uninitialised=("table", "out")) as device:
+        device.register("table", torch.zeros(10))
+        run_add()
+
+
+def test_memory_that_is_declared_by_one_of_two_names_is_told():
+    memory, out = torch.zeros(200), torch.zeros(100)
+    message = r"arguments x, y share their memory: expected all or none.*got \['x'\]"
+    for names in (("x",), ("x", "y")):
+        with simulator.device("sm_90", uninitialised=names):
+            if len(names) == 2:
+                add[(1,)](memory[:100], memory[100:], out, 100, BLOCK=128)
+                continue
+            with pytest.raises(simulator.SimulatorError, match=message):
+                add[(1,)](memory[:100], memory[100:], out, 100, BLOCK=128)
+
+
+@pytest.mark.parametrize("value", [1e39, -1e39])
+def test_end_to_end_number_that_is_too_large(value):
+    x, out = torch.zeros(1), torch.zeros(4)
+    message = "argument scale: expected a number that float holds, or an infinity, got"
+    with simulator.device("sm_90"), pytest.raises(simulator.SimulatorError, match=message):
+        every_kind[(1,)]((x, 3), None, 1, value, True, 5, out)
+    with simulator.device("sm_90"):
+        every_kind[(1,)]((x, 3), None, 1, float("inf"), True, 5, out)
 
 
 def test_end_to_end_uninitialised():
