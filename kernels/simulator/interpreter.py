@@ -40,6 +40,8 @@ class _AbandonedError(BaseException):
 class _Program:
     """A program of the grid, in a thread that runs only while it has been handed the turn."""
 
+    ended = False
+
     def __init__(self, index: Index, body: Callable[[], object], done: threading.Semaphore) -> None:
         self.index = index
         self.error: BaseException | None = None
@@ -52,19 +54,18 @@ class _Program:
         self._turn.acquire()
         try:
             self._body()
-        except _AbandonedError:
-            pass
-        except Exception as error:  # noqa: BLE001 - it is raised again in the thread that launched
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that launched
             self.error = error
-        self.ended = True
-        self._back.release()
-
-    ended = False
+        finally:  # else that thread waits for ever
+            self.ended = True
+            self._back.release()
 
     def resume(self) -> None:
         """Let it run until it hands over or ends."""
         self._turn.release()
         self._back.acquire()
+        if self.ended:
+            self._thread.join()
 
     def pause(self) -> None:
         """Hand over; called in its own thread."""
@@ -82,30 +83,35 @@ class _Grid:
         self._running: _Program | None = None
 
     def run(self, bodies: list[tuple[Index, Callable[[], object]]]) -> None:
-        """Run all of them, and raise the first error."""
+        """Run all of them; raises the first error, after the others have been ended."""
         back = threading.Semaphore(0)
         waiting = list(reversed(bodies))
         room = self._coresident or len(bodies)
-        resident = [_Program(*waiting.pop(), back) for _ in range(min(room, len(bodies)))]
-        error: BaseException | None = None
+        resident: list[_Program] = []
         turn = 0
-        while resident:
-            turn = self._choose(len(resident)) if self._choose else turn % len(resident)
-            program = resident[turn]
-            self._resume(program)
-            if program.ended:
-                resident.pop(turn)
-                error = error or program.error
-                self._failed = error is not None
-                if waiting and not self._failed:
-                    resident.append(_Program(*waiting.pop(), back))
-            else:
-                turn += 1
-            if error is None and self._idle > PATIENCE * len(resident):
-                error = _stuck(len(resident), len(waiting))
-                self._failed = True
-        if error is not None:
-            raise error
+        try:
+            while resident or waiting:
+                while waiting and len(resident) < room:
+                    resident.append(_Program(*self._unless_failed(*waiting.pop()), back))
+                turn = self._choose(len(resident)) if self._choose else turn % len(resident)
+                program = resident[turn]
+                self._resume(program)
+                if not program.ended:
+                    turn += 1
+                else:
+                    resident.pop(turn)
+                    if program.error is not None:
+                        raise program.error
+                if self._idle > PATIENCE * len(resident):
+                    raise _stuck(len(resident), len(waiting))
+        finally:  # also when the user interrupts
+            self._failed = True
+            for program in resident:
+                while not program.ended:
+                    self._resume(program)
+
+    def _unless_failed(self, index: Index, body: Callable[[], object]) -> tuple[Index, Callable[[], object]]:
+        return index, lambda: None if self._failed else body()
 
     def _resume(self, program: _Program) -> None:
         triton_interpreter.interpreter_builder.grid_idx = program.index

@@ -1,5 +1,10 @@
 """Interpreted kernels: programs that wait for each other, and numbers bit for bit as torch has them."""
 
+import importlib.util
+import re
+import threading
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -219,6 +224,49 @@ def test_error_of_a_program_ends_the_launch():
     with interpreter.repaired():
         out, expected = meet()
     assert torch.equal(out, expected)
+
+
+@triton.jit
+def stops(flag, stop: tl.constexpr):
+    if tl.program_id(0) == 1:
+        stop()
+    while tl.atomic_add(flag, 0) == 0:
+        pass
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_program_that_is_interrupted_hangs_nobody(error):
+    def stop():
+        raise error("planted")
+
+    before = threading.active_count()
+    flag = torch.zeros(1, dtype=torch.int32)
+    with interpreter.repaired(), pytest.raises(error, match="planted"):
+        stops[(3,)](flag, stop)
+    assert threading.active_count() == before
+
+
+def test_programs_end_with_the_launch_that_is_interrupted(monkeypatch):
+    def interrupted(waiting, resident):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(interpreter, "PATIENCE", 10)
+    monkeypatch.setattr(interpreter, "_stuck", interrupted)
+    before = threading.active_count()
+    with interpreter.repaired(), pytest.raises(KeyboardInterrupt):
+        meet(expected=6)
+    assert threading.active_count() == before
+
+
+def test_example_of_the_documentation(tmp_path):
+    text = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(import .*?repaired.*?)```", text, re.DOTALL)
+    file = tmp_path / "example.py"
+    file.write_text(example, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("example", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.out.tolist() == [12, 12, 12, 12]
 
 
 def test_the_interpreter_is_as_before():
