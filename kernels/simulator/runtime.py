@@ -13,7 +13,7 @@ from ..locks import Lock
 from . import errors
 from .library import library
 from .schedules import Schedule, fifo, pct, random, replay
-from .steps import CALLBACK
+from .steps import CALLBACK, NOBODY
 from .stuck import ThreadState, groups, shortened
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "replay",
 ]
 
-NOBODY = 0xFFFFFFFF
 PARTIES = 16
 #: Polls in vain of every resident thread that make a launch a livelock; never less than the second number.
 PATIENCE, LEAST_PATIENCE = 2000, 200_000
@@ -130,7 +129,7 @@ def launch(
     threads: int,
     shared: int = 0,
     buffers: Sequence[Buffer] = (),
-    schedule: Schedule = fifo(),  # noqa: B008 - a default that nobody can change
+    schedule: Schedule | None = None,
     checks: Checks = Checks.ALL,
     *,
     lanes: int = 32,
@@ -152,7 +151,7 @@ def launch(
         threads: Of a program.
         shared: Bytes of shared memory of a program.
         buffers: All the memory that the kernel may touch, beside the shared one; they do not overlap.
-        schedule: Which thread runs next.
+        schedule: Which thread runs next; `fifo` if None.
         checks: What is checked.
         lanes: Threads of a warp.
         granule: Bytes that the race detector takes as one place: 1, 2, 4; at most the smallest access's.
@@ -172,6 +171,7 @@ def launch(
         SimulatorError: of the kind that says what is wrong.
         NoLibraryError: the runtime cannot be built here.
     """
+    schedule = schedule or fifo()
     ordered = sorted((buffer for buffer in buffers if buffer.bytes), key=lambda buffer: buffer.start)
     for one, next_one in itertools.pairwise(ordered):
         if one.start + one.bytes > next_one.start:

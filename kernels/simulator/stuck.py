@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from .errors import Party
+from .steps import NOBODY
 
 #: Lines of a message.
 MOST = 12
-NOBODY = 0xFFFFFFFF
 RUNS, POLLS, AT_BARRIER, IN_WARP, ENDED = range(5)  # SIM_RUNS, ...
 
 

@@ -125,7 +125,7 @@ void sim_wait(enum Waiting waiting, uint32_t site) {
 static void open_barrier(Program* program, Barrier* barrier, uint32_t id) {
   sim_add(SIM_COUNT_barriers, 1);
   orders_meet(program, barrier);
-  steps_met(program, (int)id);
+  if (barrier->expected == sim_state.wanted.threads) steps_met(program, (int)id);
   barrier->arrived = 0;
   barrier->opened++;
   for (uint32_t i = 0; i < sim_state.wanted.threads; i++) {

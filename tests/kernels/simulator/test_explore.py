@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from symgru.kernels import simulator
 from symgru.kernels.simulator import steps
 from symgru.kernels.simulator.explore import Known, Search
-from symgru.kernels.simulator.steps import ALWAYS, IF_CHANGED, NEVER, STUCK, Chooser
+from symgru.kernels.simulator.steps import ALWAYS, IF_CHANGED, NEVER, NOBODY, STUCK, Chooser
 
 from symgru.testing.simulated.cases import Case
 from symgru.testing.simulated.pasting import pasted
@@ -27,13 +27,23 @@ class Machine:
     def __init__(self, warps):
         self.warps, self.memory = warps, np.zeros(3, dtype=np.uint32)
         self.at, self.seen = [0] * len(warps), [[] for _ in warps]
+        self.meetings = []
 
     def next(self, warp):
-        if self.at[warp] == len(self.warps[warp]):
+        """What the warp does next; nothing if it has ended or waits for all others."""
+        if self.at[warp] == len(self.warps[warp]) or self.warps[warp][self.at[warp]][0] == "all":
             return None
         kind, word = self.warps[warp][self.at[warp]][:2]
-        writes = {"load": NEVER, "wait": NEVER, "meet": ALWAYS}.get(kind, IF_CHANGED)
-        return ((self.memory.ctypes.data + 4 * word, 4, self.at[warp], self.at[warp], writes),)
+        writes = {"load": NEVER, "wait": NEVER, "named": ALWAYS}.get(kind, IF_CHANGED)
+        words = (word, (word + 1) % 3) if kind == "both" else (word,)
+        at = self.at[warp]
+        return tuple((self.memory.ctypes.data + 4 * w, 4, at, at, writes) for w in words)
+
+    def meet(self):
+        """If all are at the barrier, they go on."""
+        if all(self.warps[w][at:] and self.warps[w][at][0] == "all" for w, at in enumerate(self.at)):
+            self.at = [at + 1 for at in self.at]
+            self.meetings += [*range(len(self.warps)), NOBODY]
 
     def do(self, warp):
         kind, word, *values = self.warps[warp][self.at[warp]]
@@ -45,6 +55,11 @@ class Machine:
             self.memory[word] = values[0]
         elif kind == "add":
             self.memory[word] += values[0]
+        elif kind == "both":  # two lanes
+            self.memory[word] += values[0]
+            self.memory[(word + 1) % 3] += 1
+        elif kind == "named":  # who comes first can be seen
+            self.memory[word] = 2 * old + warp
         elif kind == "cas" and old == values[0]:
             self.memory[word] = values[1]
         elif kind == "last":  # what was seen last, and one more
@@ -53,12 +68,15 @@ class Machine:
 
     def run(self, chooser):
         """What all warps have seen, and the memory at the end."""
+        self.meet()
         while parked := {w: self.next(w) for w in range(len(self.warps)) if self.next(w)}:
-            warp = chooser.choose(parked)
+            warp = chooser.choose(parked, self.meetings)
+            self.meetings = []
             if warp == STUCK:
                 return "stuck", tuple(self.at), tuple(self.memory.tolist())
             self.do(warp)
-        chooser.finish()
+            self.meet()
+        chooser.finish(self.meetings)
         return tuple(map(tuple, self.seen)), tuple(self.memory.tolist())
 
 
@@ -110,6 +128,9 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("add"), WORDS, st.integers(0, 1)),
     st.tuples(st.just("cas"), WORDS, st.integers(0, 1), st.integers(0, 2)),
     st.tuples(st.just("wait"), WORDS, st.integers(0, 2)),
+    st.tuples(st.just("both"), WORDS, st.integers(0, 1)),
+    st.tuples(st.just("named"), WORDS),
+    st.tuples(st.just("all"), st.just(0)),
 )
 PROGRAMS = st.lists(st.lists(OPERATIONS, min_size=1, max_size=4), min_size=2, max_size=3)
 
@@ -134,6 +155,10 @@ def test_orders_that_differ_in_nothing_are_run_once():
     assert searched([[("load", 0)] * 4 for _ in range(3)])[1:] == (1, False)
     assert searched([[("add", 0, 1)]] * 4)[1] == 24
     assert searched([[("add", 0, 1)] * 2] * 2)[1] == 6
+
+
+def test_what_a_barrier_orders_is_not_reversed():
+    assert searched([[("add", 0, 1), ("all", 0)], [("all", 0), ("add", 0, 1)]])[1] == 1
 
 
 def test_bound_is_on_interruptions():
