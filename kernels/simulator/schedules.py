@@ -88,5 +88,6 @@ def replay(*switches: Mapping[int, int]) -> Schedule:
     Args:
         switches: Of every launch of the device, in their order: the warp that runs at a step. At all other
             steps the warp goes on that has run, or else the first that can (steps.py says what a step is).
+            Warps are counted through all programs: with four a program, warp 4 is the first of program 1.
     """
     return Schedule(STEPS, switches=tuple(tuple(sorted(launch.items())) for launch in switches))
