@@ -70,13 +70,19 @@ static void run(Warp* warp, const Meeting* meeting, uint64_t lanes) {
   warp->here &= ~lanes;
   warp->waiting &= ~lanes;
   if (!warp->here) warp->mixed = 0;
-  for (uint64_t left = lanes; left; left &= left - 1) first_of(warp, left)->waiting = RUNS;
+  for (uint32_t i = 0; i < warp->lanes; i++)
+    if (lanes >> i & 1) warp->threads[i].waiting = RUNS;
 }
 
-static void come(Thread* me, Meeting meeting, void* mine, uint32_t site) {
+// Field by field: a structure is stored in wider pieces than the next one reads, which costs more than all the rest.
+static inline void come(Thread* me, SimWarpOperation operation, const char* name, void* mine, uint64_t members,
+                        uint32_t place, uint32_t site) {
   Warp* warp = me->warp;
-  values_settle();
-  me->meeting = meeting;
+  if (values_watched()) values_settle();
+  me->meeting.operation = operation;
+  me->meeting.name = name;
+  me->meeting.members = members;
+  me->meeting.site = place;
   me->site = site;
   warp->slots[me->lane] = mine;
   if (warp->here && !warp->mixed) warp->mixed = !meet(me, first_of(warp, warp->here));
@@ -92,16 +98,19 @@ static void refuse_to_wait(const Thread* me) {
   }
 }
 
-static void gather(Meeting meeting, void* mine, uint32_t site) {
+__attribute__((noreturn, cold)) static void refuse_other(const Thread* me, const char* name, uint64_t members,
+                                                         uint32_t site) {
+  sim_party(me, site, 0, name);
+  sim_fail(SIM_TRAPPED, "%s by lane %u, which its member mask 0x%llx has not", name, me->lane,
+           (unsigned long long)members);
+}
+
+static inline void gather(SimWarpOperation operation, const char* name, void* mine, uint64_t members, uint32_t place,
+                          uint32_t site) {
   Thread* me = sim_current;
   Warp* warp = me->warp;
-  const uint64_t members = meeting.members;
-  if (!(members & bit(me))) {
-    sim_party(me, site, 0, meeting.name);
-    sim_fail(SIM_TRAPPED, "%s by lane %u, which its member mask 0x%llx has not", meeting.name, me->lane,
-             (unsigned long long)members);
-  }
-  come(me, meeting, mine, site);
+  if (!(members & bit(me))) refuse_other(me, name, members, site);
+  come(me, operation, name, mine, members, place, site);
   if (warp->mixed) refuse_to_wait(me);
   const uint64_t lanes = (warp->here & members) == members ? in_meeting_of(warp, me) : 0;
   if (!lanes || lanes != members) {
@@ -113,22 +122,22 @@ static void gather(Meeting meeting, void* mine, uint32_t site) {
 }
 
 void sim_warp(SimWarpOperation operation, const char* name, void* mine, uint32_t site) {
-  gather((Meeting){operation, name, warp_lanes(sim_current->warp), site}, mine, site);
+  gather(operation, name, mine, warp_lanes(sim_current->warp), site, site);
 }
 
 void sim_warp_members(SimWarpOperation operation, const char* name, void* mine, uint32_t members, uint32_t site) {
-  gather((Meeting){operation, name, members, SIM_NOBODY}, mine, site);
+  gather(operation, name, mine, members, SIM_NOBODY, site);
 }
 
 void sim_warp_sync(uint32_t members, uint32_t site) {
-  gather((Meeting){NULL, "bar.warp.sync", members, SIM_NOBODY}, NULL, site);
+  gather(NULL, "bar.warp.sync", NULL, members, SIM_NOBODY, site);
 }
 
 // ---- the active lanes
 void sim_warp_active(SimWarpOperation operation, const char* name, void* mine, uint32_t site) {
   Thread* me = sim_current;
   Warp* warp = me->warp;
-  come(me, (Meeting){operation, name, 0, SIM_NOBODY}, mine, site);
+  come(me, operation, name, mine, 0, SIM_NOBODY, site);
   if (warp->mixed || warp->here != warp_lanes(warp)) {
     sim_wait(IN_WARP, site);
     return;
