@@ -22,6 +22,8 @@ from symgru.testing.simulated.mutants import mutants
 
 NVIDIA = ("sm_80", "sm_90")
 ALL = (*NVIDIA, "gfx942", "gfx1201")
+#: Those that have products of TF32.
+TF32 = (*NVIDIA, "gfx942")
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,16 @@ def _handed_over(right: bool) -> Launch:
     exact = torch.stack([states[0].roll(t, 1) + t for t in range(steps + 1)])
     arguments = {"states": states, "steps": steps, "B": B, "H": H, "RIGHT": right}
     return _launch(kernels.handed_over, (1,), arguments, states=exact)
+
+
+def _multiplied(right: bool) -> Launch:
+    B, H, steps = 16, 64, 3
+    states = torch.zeros(steps + 1, B, H)
+    states[0] = torch.arange(B * H).reshape(B, H) % 509  # TF32 has 11 bits
+    exact = torch.stack([states[0].roll(t, 1) + t for t in range(steps + 1)])
+    w = torch.eye(H).roll(1, 1)
+    arguments = {"states": states, "w": w, "steps": steps, "B": B, "H": H, "BK": 32, "RIGHT": right}
+    return _launch(kernels.multiplied, (1,), arguments, states=exact)
 
 
 def _in_two_tiles(right: bool) -> Launch:
@@ -238,6 +250,7 @@ PLANTED: Mapping[str, Planted] = {
         _REDUCE, (simulator.Uninitialised,), wrong={"rewrite": missing_shared_store}
     ),
     "state handed over without a barrier": Planted(_handed_over, (simulator.DataRace,)),
+    "state handed over through a product": Planted(_multiplied, (simulator.DataRace,), TF32),
     "read and written in two layouts": Planted(_in_two_tiles, (simulator.DataRace,)),
     "barrier deleted": Planted(
         _REDUCE, (simulator.DataRace, simulator.Uninitialised), wrong={"rewrite": mutant("barrier")}

@@ -70,6 +70,25 @@ def handed_over(states, steps, B: tl.constexpr, H: tl.constexpr, RIGHT: tl.const
 
 
 @triton.jit
+def multiplied(states, w, steps, B: tl.constexpr, H: tl.constexpr, BK: tl.constexpr, RIGHT: tl.constexpr):
+    """states[t + 1, B, H] = states[t]·w + 1: the same with a product, whose factor is loaded by tiles of BK.
+
+    The pipeline of the product brings barriers for its shared memory; none of them stands between the store
+    of a step and the first load of the next.
+    """
+    row, unit, k = tl.arange(0, B)[:, None], tl.arange(0, H)[None, :], tl.arange(0, BK)
+    for t in range(steps):
+        total = tl.zeros((B, H), tl.float32)
+        for first in range(0, H, BK):
+            h = tl.load(states + t * B * H + row * H + first + k[None, :])
+            weights = tl.load(w + (first + k)[:, None] * H + unit)
+            total = tl.dot(h, weights, total, input_precision="tf32")
+        tl.store(states + (t + 1) * B * H + row * H + unit, total + 1)
+        if RIGHT:
+            tl.debug_barrier()
+
+
+@triton.jit
 def in_two_tiles(d, steps, TILE: tl.constexpr, TILES: tl.constexpr, RIGHT: tl.constexpr):
     """d[TILES·TILE] = 2·(d + 1), `steps` times in place, added by tiles and doubled as a whole.
 

@@ -28,11 +28,19 @@ def test_planted_error_is_reported(name, target):
         planted.run(target, right=False)
 
 
-@pytest.mark.parametrize("name", ["state handed over without a barrier", "read and written in two layouts"])
+HANDED_OVER = (
+    "state handed over without a barrier",
+    "state handed over through a product",
+    "read and written in two layouts",
+)
+
+
+@pytest.mark.parametrize("name", HANDED_OVER)
 @pytest.mark.parametrize(("schedule", "seed"), [("fifo", 0), ("random", 5), ("pct", 6)])
 def test_a_race_is_reported_under_any_schedule_with_both_places(name, schedule, seed):
+    """The races of published recurrent kernels: a program reads from global memory what it wrote."""
     with pytest.raises(simulator.DataRace) as raised:
-        PLANTED[name].run("sm_90", right=False, schedule=schedule, seed=seed)
+        PLANTED[name].run("sm_80", right=False, schedule=schedule, seed=seed)
     assert len(raised.value.parties) == 2
     for party in raised.value.parties:
         assert "planted_kernels.py:" in party.place
