@@ -24,8 +24,8 @@ from triton.runtime.autotuner import Autotuner
 from ..locks import Lock
 from .errors import SimulatorError
 
-#: The first and the last release of Triton, (major, minor), that the tests ran with: 3.7.1 and 3.9.0.
-TESTED = ((3, 7), (3, 9))
+#: The first and the last release of a package, (major, minor), that the tests ran with.
+TESTED = {"triton": ((3, 7), (3, 9)), "llvmlite": ((0, 48), (0, 50))}
 
 _lock = Lock()
 _users = 0
@@ -58,19 +58,23 @@ def _check() -> None:
         raise SimulatorError(
             "expected compiled kernels, got interpreted ones: unset TRITON_INTERPRET before importing triton"
         )
-    check_version(triton.__version__)
+    check_version("triton", triton.__version__)
 
 
-def check_version(version: str) -> None:
-    """Refuse a release of Triton whose compiler's output was not tested.
+def check_version(package: str, version: str) -> None:
+    """Refuse a release that was not tested: other compilers write, and other readers take, other LLVM IR.
 
     Raises:
-        SimulatorError: The version is outside of TESTED.
+        SimulatorError: The version is outside of the package's range in TESTED.
     """
     found = re.match(r"(\d+)\.(\d+)", version)
-    first, last = (".".join(map(str, bound)) for bound in TESTED)
-    if found is None or not TESTED[0] <= (int(found[1]), int(found[2])) <= TESTED[1]:
-        raise SimulatorError(f"the simulator was tested with triton {first} to {last}, this is {version}")
+    first, last = TESTED[package]
+    if found is None or not first <= (int(found[1]), int(found[2])) <= last:
+        low, high, over = (f"{major}.{minor}" for major, minor in (first, last, (last[0], last[1] + 1)))
+        raise SimulatorError(
+            f"the simulator was tested with {package} {low} to {high}, this is {version}: "
+            f'pip install "{package}>={low},<{over}"'
+        )
 
 
 def _enter(driver: DriverBase, name: Callable[[], str]) -> None:

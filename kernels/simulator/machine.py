@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from ..locks import Lock
 from .errors import SimulatorError
 from .host import to_bfloat
+from .installation import check_version
 
 LEVEL = 1
 
@@ -89,6 +91,7 @@ def compiled(text: str, symbols: tuple[str, ...], library: ctypes.CDLL) -> Code:
 
 @cache
 def _machine() -> llvm.TargetMachine:
+    check_version("llvmlite", llvmlite.__version__)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     mathematics = ctypes.util.find_library("m")

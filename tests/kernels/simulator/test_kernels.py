@@ -35,9 +35,15 @@ def check(case, target, schedule="random", seed=1):
 
 
 def fitting(case, target):
-    """What the target has: of AMD only CDNA knows TF32."""
+    """The case with products in a precision that the target has: of AMD only CDNA3 knows TF32."""
     known = target.startswith("sm") or (target == "gfx942" and case.precision == "tf32")
     return case if known else replace(case, precision="ieee")
+
+
+def drawn(case, target):
+    """A case of Hypothesis's that fits; masked atomics on AMD are a limit of ours."""
+    assume(not (target.startswith("gfx") and case.family == "histogram"))
+    return fitting(case, target)
 
 
 EVERY_TYPE = [Case(name, dtype, SMALL[name]) for name, family in FAMILIES.items() for dtype in family.dtypes]
@@ -74,7 +80,7 @@ def test_products_are_pipelined_as_on_the_device(target, instruction):
 @given(case=cases(), order=SCHEDULES)
 @settings(max_examples=5)
 def test_random_launches(target, case, order):
-    check(fitting(case, target), target, *order)
+    check(drawn(case, target), target, *order)
 
 
 @pytest.mark.thorough
@@ -82,7 +88,7 @@ def test_random_launches(target, case, order):
 @given(case=cases(), order=SCHEDULES)
 @settings(max_examples=250)
 def test_no_false_alarm_in_a_thousand_random_launches(target, case, order):
-    check(fitting(case, target), target, *order)
+    check(drawn(case, target), target, *order)
 
 
 def test_a_wrong_result_is_named():
