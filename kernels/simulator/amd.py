@@ -417,7 +417,7 @@ _PATTERNS: list[tuple[str, Body]] = [
     (r"workgroup\.id\.([xyz])", _workgroup),
     (r"implicitarg\.ptr", _return("call ptr @sim_implicit_arguments()")),
     (r"wave\.id", lambda call, _: ["%t = call i32 @sim_thread()", "%r = udiv i32 %t, 32", "ret i32 %r"]),
-    (r"s\.barrier", _do("call void @sim_barrier(i32 0, i32 0, i32 %site)")),
+    (r"s\.barrier", _do("call void @sim_barrier_between_fences(i32 %site)")),
     (r"s\.barrier\.signal", _do("call void @sim_barrier_signal(i32 %a0, i32 %site)")),
     (
         r"s\.barrier\.wait",

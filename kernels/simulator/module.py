@@ -312,10 +312,15 @@ class _Translation:
         self.lines.append("  " + call)
 
     def _do_fence(self, text: str) -> None:
-        if not orders_threads(self._whole, self.llir):
+        if 'syncscope("singlethread")' in self._whole:
             return
-        order, scope = order_and_scope(text)
-        self.lines.append(f"  call void @sim_fence(i32 {order}, i32 {scope}, i32 {self._site('fence')})")
+        site = self._site("fence")
+        if orders_threads(self._whole, self.llir):
+            order, scope = order_and_scope(text)
+            self.lines.append(f"  call void @sim_fence(i32 {order}, i32 {scope}, i32 {site})")
+        else:
+            order, _ = order_and_scope(text.replace('syncscope("wavefront") ', ""))
+            self.lines.append(f"  call void @sim_barrier_fence(i32 {order}, i32 {site})")
 
     def _pointer(self, place: str) -> tuple[str, str]:
         """Address space and value of `ptr addrspace(3) %5 syncscope("agent") monotonic`."""

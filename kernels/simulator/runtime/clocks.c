@@ -52,7 +52,8 @@ static Frontier* frontier_max(Frontier* one, const uint32_t* clocks) {
 
 static Frontier* frontier_join(Frontier* one, Frontier* other) {
   if (!other || one == other) return frontier_keep(one);
-  return one ? frontier_max(one, other->clock) : frontier_keep(other);
+  if (!one || (covers(other, one->clock) && !covers(one, other->clock))) return frontier_keep(other);
+  return frontier_max(one, other->clock);
 }
 
 // ---- other programs

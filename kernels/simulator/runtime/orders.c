@@ -97,6 +97,8 @@ void orders_program_ended(Program* program) {
     forget(&program->threads[i].known);
     forget(&program->threads[i].acquirable);
     forget(&program->threads[i].released);
+    forget(&program->threads[i].handed);
+    forget(&program->threads[i].met);
   }
   for (uint32_t i = 0; i < SIM_BARRIERS; i++) {
     forget(&program->barriers[i].joined);
@@ -115,6 +117,12 @@ void orders_arrive(Thread* thread, Barrier* barrier) {
   barrier->clocks[thread->number] = thread->clock++;
 }
 
+void orders_hand_over(Thread* thread, Barrier* barrier) {
+  if (!thread->handed) return;
+  if (barrier->joined != thread->handed) add(&barrier->joined, thread->handed);
+  barrier->clocks[thread->number] = thread->handed_clock;
+}
+
 static void learn(Thread* thread, Knowledge* news) {
   knowledge_drop(thread->known);
   thread->known = knowledge_keep(news);
@@ -124,18 +132,19 @@ void orders_meet(Program* program, Barrier* barrier) {
   if (!barrier->joined) return;
   const uint32_t threads = sim_state.wanted.threads, id = (uint32_t)(barrier - program->barriers);
   Knowledge* all = knowledge_with_all(barrier->joined, barrier->clocks);
-  for (uint32_t i = 0; i < threads; i++)
-    if (program->threads[i].waiting == AT_BARRIER && program->threads[i].barrier == id)
-      learn(&program->threads[i], all);
+  for (uint32_t i = 0; i < threads; i++) {
+    Thread* thread = &program->threads[i];
+    if (thread->waiting != AT_BARRIER || thread->barrier != id) continue;
+    if (thread->fenced) add(&thread->met, all);
+    else learn(thread, all);
+  }
   knowledge_drop(barrier->met);
   barrier->met = all;
   forget(&barrier->joined);
   memset(barrier->clocks, 0, threads * sizeof *barrier->clocks);
 }
 
-void orders_after(Thread* thread, const Barrier* barrier) {
-  if (barrier->met) add(&thread->known, barrier->met);
-}
+void orders_after(Thread* thread, const Barrier* barrier) { add(&thread->met, barrier->met); }
 
 void orders_warp(Warp* warp, uint64_t lanes) {
   if (!warp->threads[0].known) return;
@@ -160,6 +169,22 @@ void sim_proxy_fence(uint32_t site) {
   Knowledge* news = knowledge_proxied(thread->known, thread->number, thread->clock++);
   learn(thread, news);
   knowledge_drop(news);
+}
+
+void orders_wave(Warp* warp, uint64_t lanes) {
+  uint32_t clocks[SIM_MOST_THREADS] = {0};
+  Knowledge* joined = NULL;
+  for (uint64_t left = lanes; left; left &= left - 1) {
+    const Thread* thread = &warp->threads[__builtin_ctzll(left)];
+    if (!thread->handed) continue;
+    if (joined != thread->handed) add(&joined, thread->handed);
+    clocks[thread->number] = thread->handed_clock;
+  }
+  if (!joined) return;
+  Knowledge* all = knowledge_with_all(joined, clocks);
+  for (uint64_t left = lanes; left; left &= left - 1) add(&warp->threads[__builtin_ctzll(left)].met, all);
+  knowledge_drop(all);
+  knowledge_drop(joined);
 }
 
 // ---- atomics and fences
@@ -234,10 +259,25 @@ void orders_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope
   if (writes && sim_state.polls) values_watch_progress(p, bytes);
 }
 
-void sim_fence(uint32_t order, uint32_t scope, uint32_t site) {
+void sim_barrier_fence(uint32_t order, uint32_t site) {
   (void)site;
   Thread* thread = sim_current;
   sim_add(SIM_COUNT_fences, 1);
+  if (!thread->known) return;
+  if (acquires(order) && thread->met) {
+    thread->known = knowledge_join(thread->known, thread->met);
+    forget(&thread->met);
+  }
+  if (releases(order)) {
+    forget(&thread->handed);
+    thread->handed = knowledge_keep(thread->known);
+    thread->handed_clock = thread->clock++;
+  }
+}
+
+void sim_fence(uint32_t order, uint32_t scope, uint32_t site) {
+  Thread* thread = sim_current;
+  sim_barrier_fence(order, site);
   if (!thread->known) return;
   if (acquires(order) && thread->acquirable) {
     const Knowledge* news = thread->acquirable;

@@ -137,7 +137,7 @@ static void open_barrier(Program* program, Barrier* barrier, uint32_t id) {
   }
 }
 
-static void arrive(uint32_t id, uint32_t threads, uint32_t site, int waits) {
+static void arrive(uint32_t id, uint32_t threads, uint32_t site, int waits, int fenced) {
   Thread* me = sim_current;
   Program* program = me->program;
   values_settle();
@@ -156,7 +156,9 @@ static void arrive(uint32_t id, uint32_t threads, uint32_t site, int waits) {
   me->rounds++;
   me->barrier = id;
   me->site = site;
-  orders_arrive(me, barrier);
+  me->fenced = fenced;
+  if (fenced) orders_hand_over(me, barrier);
+  else orders_arrive(me, barrier);
   const int last = ++barrier->arrived == threads;
   me->waiting = waits ? AT_BARRIER : RUNS;
   if (!last) {
@@ -167,8 +169,9 @@ static void arrive(uint32_t id, uint32_t threads, uint32_t site, int waits) {
   if (waits) sim_leave(me);      // it is ready, like the others
 }
 
-void sim_barrier(uint32_t id, uint32_t threads, uint32_t site) { arrive(id, threads, site, 1); }
-void sim_barrier_arrive(uint32_t id, uint32_t threads, uint32_t site) { arrive(id, threads, site, 0); }
+void sim_barrier(uint32_t id, uint32_t threads, uint32_t site) { arrive(id, threads, site, 1, 0); }
+void sim_barrier_arrive(uint32_t id, uint32_t threads, uint32_t site) { arrive(id, threads, site, 0, 0); }
+void sim_barrier_between_fences(uint32_t site) { arrive(0, 0, site, 1, 1); }
 
 // The barrier of the whole program in two halves.
 static Barrier* in_halves(uint32_t id) {
@@ -183,7 +186,7 @@ void sim_barrier_signal(uint32_t id, uint32_t site) {
     sim_fail(SIM_TRAPPED, "a barrier is signalled twice, and not waited for between");
   }
   sim_current->signalled = barrier->opened + 1;
-  arrive(0, 0, site, 0);
+  arrive(0, 0, site, 0, 1);
 }
 
 void sim_barrier_wait(uint32_t id, uint32_t site) {
@@ -191,6 +194,7 @@ void sim_barrier_wait(uint32_t id, uint32_t site) {
   const Barrier* barrier = in_halves(id);
   values_settle();
   me->barrier = 0;
+  me->fenced = 1;
   if (!me->signalled || barrier->opened < me->signalled) sim_wait(AT_BARRIER, site);
   else orders_after(me, barrier);
   me->signalled = 0;

@@ -37,13 +37,14 @@ typedef struct Thread {
   uint32_t number, lane;        // in its program, in its warp
   enum Waiting waiting;
   uint32_t barrier, site;       // what it waits at
+  int fenced;                   // is the barrier AMD's: does it order what is handed over at fences?
   uint32_t signalled;           // the opening of the barrier that it has signalled and not waited for; 0: none
   Meeting meeting;
   uint32_t turns;               // of all loops
   // What happened before what this thread does next: see orders.h.
   uint32_t clock;
-  struct Knowledge *known, *acquirable, *released;
-  uint32_t released_clock, released_scope;  // of the fence
+  struct Knowledge *known, *acquirable, *released, *handed, *met;
+  uint32_t released_clock, released_scope, handed_clock;  // of the fence
   SimOperation next;            // that other warps may see: steps.h
   const void* polled;           // address of the last atomic, and what was there before it
   uint32_t polled_site, polled_bytes;

@@ -31,7 +31,9 @@ static inline int same_warp(const Mark* one, const Mark* other) {
   return program_of(one) == program_of(other) && thread_of(one) / lanes == thread_of(other) / lanes;
 }
 
-static inline int in_lockstep(const Mark* earlier, const Mark* later) {
+// In shared memory the fences of a wave are what orders its lanes, for the compiler may move what they do not order.
+static inline int in_lockstep(const RaceAccess* access, const Mark* earlier, const Mark* later) {
+  if (access->kind & SIM_SHARED) return 0;
   if (!sim_state.wanted.lockstep || earlier->asynchronous || !same_warp(earlier, later)) return 0;
   return earlier->site != later->site || earlier->turn != later->turn;
 }
@@ -97,7 +99,7 @@ void races_report(const RaceAccess* access, const Mark* earlier, int later_is_st
 
 __attribute__((noinline)) static void conflict(const RaceAccess* access, const Mark* earlier, const Mark* later) {
   if (both_atomic(earlier, later)) return;
-  if (in_lockstep(earlier, later) || of_a_copy(access, earlier, later)) {
+  if (in_lockstep(access, earlier, later) || of_a_copy(access, earlier, later)) {
     sim_add(SIM_COUNT_warp_conflicts, 1);
     return;
   }

@@ -34,6 +34,7 @@ SIM_API void sim_access(const void* p, uint32_t bytes, uint32_t kind, uint32_t s
 SIM_API void sim_atomic(const void* p, uint32_t bytes, uint32_t order, uint32_t scope, uint32_t kind,
                         uint32_t site);
 SIM_API void sim_fence(uint32_t order, uint32_t scope, uint32_t site);
+SIM_API void sim_barrier_fence(uint32_t order, uint32_t site);  // one that matters to barriers alone, not to atomics
 SIM_API void sim_yield(uint32_t site);          // a poll: all others get a turn first. May switch.
 
 // ---- asynchronous copies to shared memory (cp.async): `valid` bytes of `global`, the rest is zero
@@ -74,6 +75,7 @@ SIM_API void sim_tensor_commit(const void* mbarrier, uint32_t site);
 // ---- rendezvous. All may switch.
 SIM_API void sim_barrier(uint32_t id, uint32_t threads, uint32_t site);         // bar.sync; 0 threads: all
 SIM_API void sim_barrier_arrive(uint32_t id, uint32_t threads, uint32_t site);  // bar.arrive: does not wait
+SIM_API void sim_barrier_between_fences(uint32_t site);  // s_barrier: orders what fences release and acquire
 // s_barrier_signal, s_barrier_wait (AMD's gfx12): the halves of the barrier of the program, whose id is -1.
 SIM_API void sim_barrier_signal(uint32_t id, uint32_t site);
 SIM_API void sim_barrier_wait(uint32_t id, uint32_t site);

@@ -66,7 +66,8 @@ static void operate(Warp* warp, SimWarpOperation operation, uint64_t lanes) {
 static void run(Warp* warp, const Meeting* meeting, uint64_t lanes) {
   sim_add(meeting->operation ? SIM_COUNT_warp_operations : SIM_COUNT_warp_syncs, 1);
   if (meeting->operation) operate(warp, meeting->operation, lanes);
-  else orders_warp(warp, lanes);
+  else if (meeting->members) orders_warp(warp, lanes);
+  else orders_wave(warp, lanes);
   warp->here &= ~lanes;
   warp->waiting &= ~lanes;
   if (!warp->here) warp->mixed = 0;

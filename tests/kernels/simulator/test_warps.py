@@ -162,8 +162,9 @@ on:
 
 # ---- a barrier in two halves
 
-SIGNAL = "call void @llvm.amdgcn.s.barrier.signal(i32 -1)"
-WAIT = "call void @llvm.amdgcn.s.barrier.wait(i16 -1)"
+RELEASE, ACQUIRE = 'fence syncscope("workgroup") release', 'fence syncscope("workgroup") acquire'
+SIGNAL = f"{RELEASE}\n  call void @llvm.amdgcn.s.barrier.signal(i32 -1)"
+WAIT = f"call void @llvm.amdgcn.s.barrier.wait(i16 -1)\n  {ACQUIRE}"
 EXCHANGE = f"""
   %mine = getelementptr i32, ptr addrspace(1) %out, i32 %lane
   store i32 %lane, ptr addrspace(1) %mine, align 4
@@ -190,6 +191,9 @@ def test_halves_of_a_barrier(schedule):
         run("".join(EXCHANGE.rsplit(SIGNAL, 1)), "gfx1201", schedule, warps=2)
     with pytest.raises(errors.DataRace):
         run("".join(EXCHANGE.rsplit(WAIT, 1)), "gfx1201", schedule, warps=2)
+    for fence in (RELEASE, ACQUIRE):  # the barrier itself orders no memory
+        with pytest.raises(errors.DataRace):
+            run(EXCHANGE.replace(fence, "", 1), "gfx1201", schedule, warps=2)
     with pytest.raises(errors.Trapped, match="signalled twice"):
         run(EXCHANGE.replace(WAIT, ""), "gfx1201", schedule, warps=2)
     with pytest.raises(errors.UnknownInstruction, match="named barrier"):
