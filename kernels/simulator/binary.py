@@ -16,6 +16,9 @@ from .errors import SimulatorError
 #: Stages that are files of bytes.
 MACHINE_CODE = ("cubin", "hsaco")
 
+#: Texts of one kernel that are kept executable; a mutant is one.
+KEPT = 16
+
 #: Those that Triton's launchers hold. Triton makes a launcher anew at each launch that has a hook.
 _binaries: WeakValueDictionary[tuple[str, str], Binary] = WeakValueDictionary()
 
@@ -60,6 +63,8 @@ class Binary:
         text = self.asm["llir"] if rewrite is None else rewrite(self.asm["llir"])
         with self._lock:
             if text not in self._kernels:
+                if len(self._kernels) == KEPT:
+                    del self._kernels[next(iter(self._kernels))]
                 rewritten = Binary(self.name, self.metadata, self.signature, {**self.asm, "llir": text})
                 self._kernels[text] = Kernel(rewritten)
             return self._kernels[text]

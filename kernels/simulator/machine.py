@@ -69,6 +69,8 @@ _kept: list[llvm.ExecutionEngine] = []
 
 _lock = Lock()
 _known: dict[str, Code] = {}
+#: Of so many modules the machine code is kept for those who ask again; kernels in use keep their own.
+KEPT = 256
 
 
 def compiled(text: str, symbols: tuple[str, ...], library: ctypes.CDLL) -> Code:
@@ -86,34 +88,40 @@ def compiled(text: str, symbols: tuple[str, ...], library: ctypes.CDLL) -> Code:
     with _lock:
         if key not in _known:
             _known[key] = _compile(text, symbols, library)
+            if len(_known) > KEPT:
+                del _known[next(iter(_known))]
         return _known[key]
 
 
-@cache
 def _machine() -> llvm.TargetMachine:
-    check_version("llvmlite", llvmlite.__version__)
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    mathematics = ctypes.util.find_library("m")
-    if mathematics:
-        llvm.load_library_permanently(mathematics)
-    machine = llvm.Target.from_default_triple().create_target_machine(
+    """A new one: the engine that it is given to destroys it with itself."""
+    return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
         opt=LEVEL,
         jit=True,
         codemodel="large",  # the runtime may lie further away than a 32-bit displacement
     )
-    module = llvm.parse_assembly(_ROUNDING)
-    engine = llvm.create_mcjit_compiler(module, machine)
+
+
+@cache
+def _prepare() -> None:
+    """What all modules need of this process: LLVM's parts, the C library's functions, roundings."""
+    check_version("llvmlite", llvmlite.__version__)
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    mathematics = ctypes.util.find_library("m")
+    if mathematics:
+        llvm.load_library_permanently(mathematics)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_ROUNDING), _machine())
     engine.finalize_object()
     for name in re.findall(r"@(__trunc\w+)\(", _ROUNDING):
         llvm.add_symbol(name, engine.get_function_address(name))
     _kept.append(engine)
-    return machine
 
 
 def _compile(text: str, symbols: tuple[str, ...], library: ctypes.CDLL) -> Code:
+    _prepare()
     machine = _machine()
     layout = f'target datalayout = "{machine.target_data}"\n'  # LLVM's default puts i64 at multiples of 4
     try:

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from symgru.kernels import scan as plain
 from symgru.kernels import simulator
-from symgru.kernels.simulator import runtime
+from symgru.kernels.simulator import machine, runtime
 from symgru.kernels.simulator.errors import SimulatorError
 from symgru.kernels.simulator.kernel import Kernel
 from triton.backends.compiler import GPUTarget
@@ -225,6 +225,20 @@ def test_machine_code_is_kept() -> None:
     """The same text is compiled once in a process."""
     first, second = addition("sm_80").kernel, addition("sm_80").kernel
     assert first._executable() is second._executable()
+
+
+def test_machine_code_of_few_modules_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was dropped is compiled again, and what is in use stays."""
+    monkeypatch.setattr(machine, "KEPT", 1)
+    monkeypatch.setattr(machine, "_known", {})
+    used = addition("sm_80")
+    code = used.kernel._executable()
+    for target in ("gfx942", "sm_90", "gfx1201"):
+        addition(target)
+        assert len(machine._known) == 1
+    used(3)
+    assert used.kernel._executable() is code
+    assert addition("sm_80").kernel._executable() is not code
 
 
 def test_kernel_takes_what_triton_gives() -> None:
