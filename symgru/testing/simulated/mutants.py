@@ -2,7 +2,7 @@
 
 What is edited is the text of the LLVM IR that Triton made for NVIDIA's or AMD's GPUs (the stage "llir"), in
 which a barrier is a line. Each edit keeps the text valid. Barriers with nothing between them are one, and so
-are waits for copies with no copy between them: without one of two, nothing would change.
+are equal fences, and waits for copies with no copy between them: without one of two, nothing would change.
 """
 
 from __future__ import annotations
@@ -112,8 +112,13 @@ def _waits(lines: list[str], number: int) -> Found:
 
 
 def _fences(lines: list[str], number: int) -> Found:
-    if _FENCE.search(lines[number]):
-        yield "fence deleted", {number: None}
+    if not _FENCE.search(lines[number]):
+        return
+    what = lines[number].partition("!dbg")[0]
+    if any(line.partition("!dbg")[0] == what for line in _run(lines, number, -1, _ACCESS)):
+        return
+    again = (n for n in _numbers(lines, number, 1, _ACCESS) if lines[n].partition("!dbg")[0] == what)
+    yield "fence deleted", dict.fromkeys((number, *again))
 
 
 def _masks(lines: list[str], number: int) -> Found:

@@ -1,150 +1,126 @@
 """How many errors in compiled code the simulator reports.
 
-`python -m symgru.testing.simulated.mutation [TARGET ...] [--only FAMILY]` compiles the kernels for each
-target, makes every mutant of each (mutants.py), runs it under several schedules, and prints how many were
-reported, and each survivor with why it survives (explained.py); one that does what the kernel does is no
-error. Exit status 1 if fewer than 95 % of the errors were reported or a survivor is not explained.
+`python -m symgru.testing.simulated.mutation [TARGET ...]` compiles the kernels of subjects.py for each
+target, makes every mutant of each (mutants.py), runs it under several schedules until one reports it, and
+prints how many were reported, and why the others survive (explained.py). Exit status 1 if a survivor is not
+explained, or, of a whole run, fewer than 95 % of the errors were reported on a target.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
+import random
+import re
 import sys
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import product
-from typing import Any, Protocol
-
-import torch
+from pathlib import Path
 
 from symgru.kernels import simulator
-from symgru.testing.simulated.cases import Case
-from symgru.testing.simulated.explained import why
+from symgru.kernels.cpu.build import digest_of
+from symgru.kernels.simulator import machine
+from symgru.testing.simulated.figures import Outcome, good, tables
 from symgru.testing.simulated.mutants import Mutant, mutants
-
-
-class Launch(Protocol):
-    """A launch that can be checked; one object for one run."""
-
-    def run(self) -> Any:
-        """Launch it on the device that is entered."""
-
-    def compile(self) -> Any:
-        """The compiled kernel, not launched."""
-
-    def assert_agrees(self) -> None:
-        """AssertionError if a result is wrong."""
-
+from symgru.testing.simulated.subjects import SUBJECTS, Subject
 
 #: A wrong result, or a report, on any of these counts. The order of threads does not matter to most reports.
 SCHEDULES: tuple[tuple[str, int], ...] = (("fifo", 0), ("random", 1), ("pct", 2), ("random", 3), ("pct", 4))
 TARGETS = ("sm_80", "sm_90", "gfx942", "gfx1201")
-#: The launches of each kernel; all of the same code. Their sizes are such that no mask is always true, and
-#: for products such that copies are asynchronous.
-SUBJECTS: Mapping[str, tuple[Case, ...]] = {
-    "add": (Case("add", torch.float32, (300,)),),
-    "softmax": (Case("softmax", torch.float32, (3, 60), least=512),),
-    "cumsum": (
-        Case("cumsum", torch.float32, (6, 30, 0), least=256),
-        Case("cumsum", torch.float32, (2, 30, 0), least=256),
-        Case("cumsum", torch.float32, (6, 250, 0), least=256),
-    ),
-    "recurrence": (Case("recurrence", torch.float32, (60,), least=256),),
-    "reduce": (Case("reduce", torch.float32, (3, 10, 0), least=32),),
-    "histogram": (Case("histogram", torch.int32, (500, 20)),),
-    "locked": (Case("locked", torch.float32, (4, 256)),),
-    "diffuse": (Case("diffuse", torch.float32, (500, 3)),),
-    "split_k": tuple(
-        Case("split_k", torch.float16, (*n, 2), stages=3) for n in ((32, 48, 128), (16, 16, 16))
-    ),
-    "attention": tuple(Case("attention", torch.float16, (*n, 32), stages=3) for n in ((40, 80), (8, 16))),
-    "matmul": tuple(Case("matmul", torch.float16, n, stages=3) for n in ((48, 48, 80), (16, 16, 16))),
-    "matmul of 64 rows": tuple(
-        Case("matmul", torch.float16, (*n, 64, 64, 32), stages=3) for n in ((80, 80, 160), (16, 16, 16))
+#: Files that a report depends on, beside the compiled code: the simulator, and what is launched.
+_SOURCES = {
+    Path(simulator.__path__[0]): ("*.py", "runtime/*.[ch]"),
+    Path(__file__).parents[1]: (
+        "resident.py",
+        *(f"simulated/{n}.py" for n in ("cases", "gru", "guarded", "subjects")),
     ),
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a mutant: the first report, or None if it survived."""
-
-    mutant: Mutant
-    report: str | None
-
-
-def outcome(target: str, launches: Sequence[Callable[[], Launch]], mutant: Mutant) -> Outcome:
-    """Run a mutant under the schedules until one reports it."""
-    for (schedule, seed), launch in product(SCHEDULES, launches):
+def report_of(target: str, subject: Subject, mutant: Mutant) -> str | None:
+    """Run a mutant under the schedules until one reports it; the report's first line, None if it survives."""
+    for (schedule, seed), launch in product(SCHEDULES, subject):
         made = launch()
         try:
             with simulator.device(target, schedule=schedule, seed=seed, rewrite=mutant.apply):
                 made.run()
             made.assert_agrees()
         except (simulator.SimulatorError, AssertionError) as error:
-            return Outcome(mutant, f"{type(error).__name__}: {error}".partition("\n")[0])
-    return Outcome(mutant, None)
+            return f"{type(error).__name__}: {error}".partition("\n")[0]
+    return None
 
 
-def outcomes(target: str, launches: Sequence[Callable[[], Launch]]) -> list[Outcome]:
-    """The outcome of every mutant of a kernel; `launches` are of the same compiled code.
+def code_of(target: str, subject: Subject) -> str:
+    """The compiled code that the launches of a subject have in common, after each has run as it should.
 
     Raises:
         AssertionError, SimulatorError: The kernel itself is reported, so nothing can be said of its mutants.
         ValueError: The launches are of different code.
     """
-    texts = set()
-    for (schedule, seed), launch in product(SCHEDULES, launches):
+    texts: set[str] = set()
+    for (schedule, seed), launch in product(SCHEDULES, subject):
         made = launch()
-        with simulator.device(target, schedule=schedule, seed=seed):
+        with simulator.device(target, schedule=schedule, seed=seed) as device:
             made.run()
-            made.assert_agrees()
-            texts.add(made.compile().asm["llir"])
+        made.assert_agrees()
+        texts.update(launched.binary.asm["llir"] for launched in device.launches)
     if len(texts) != 1:
         raise ValueError(f"expected launches of the same code, got {len(texts)} codes")
-    return [outcome(target, launches, mutant) for mutant in mutants(texts.pop())]
+    return texts.pop()
 
 
-@dataclass(frozen=True)
-class Figures:
-    """How many mutants there are; are reported; are no errors; survive without an explanation."""
+@dataclass
+class Known:
+    """Reports of former runs, a line of JSON each, to which those of this run are added at once."""
 
-    made: int = 0
-    reported: int = 0
-    harmless: int = 0
-    unexplained: int = 0
+    reports: dict[str, str | None]
+    path: Path | None = None
 
-    def __add__(self, other: Figures) -> Figures:
-        return Figures(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+    @classmethod
+    def of(cls, path: Path | None) -> Known:
+        """What a file holds, which is made if it is not there. A line that was cut off is taken out."""
+        text = path.read_text() if path is not None and path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        if path is not None and whole != text:
+            path.write_text(whole)
+        records = map(json.loads, whole.splitlines())
+        return cls({record["key"]: record["report"] for record in records}, path)
 
-    @property
-    def share(self) -> float:
-        """The part of the errors that is reported."""
-        return self.reported / max(self.made - self.harmless, 1)
+    def outcome(self, target: str, name: str, code: str, mutant: Mutant) -> Outcome:
+        """The outcome of a mutant; it runs if the same has not run before."""
+        said = repr((_sources(), SCHEDULES, target, name, code, mutant))
+        key = hashlib.sha256(said.encode()).hexdigest()
+        if key not in self.reports:
+            report = self.reports[key] = report_of(target, SUBJECTS[name], mutant)
+            record = {"target": target, "kernel": name, "mutant": str(mutant), "report": report, "key": key}
+            if self.path is not None:
+                with self.path.open("a") as file:
+                    print(json.dumps(record), file=file)
+        return Outcome(target, name, mutant, self.reports[key])
 
-    def __str__(self) -> str:
-        return (
-            f"reported {self.reported} of {self.made - self.harmless} errors, {self.share:.1%}, "
-            f"of {self.made} mutants; {self.unexplained} survivors not explained"
-        )
+
+@cache
+def _sources() -> str:
+    return "".join(digest_of(folder, patterns) for folder, patterns in _SOURCES.items())
 
 
-def tabulate(name: str, target: str, found: Sequence[Outcome]) -> Figures:
-    """Print a kernel's figures, by kinds of mutants, and its survivors."""
-    made = Counter(o.mutant.kind for o in found)
-    reported = Counter(o.mutant.kind for o in found if o.report)
-    kinds = ", ".join(f"{kind} {reported[kind]}/{made[kind]}" for kind in made)
-    print(f"{target:8} {name:18} reported {reported.total()} of {made.total()}: {kinds}", flush=True)
-    harmless = unexplained = 0
-    for o in found:
-        if o.report is None:
-            reason = why(name, target, o.mutant)
-            unexplained += reason is None
-            harmless += reason is not None and not reason.error
-            head = "survived" if reason is None or reason.error else "no error"
-            print(f"    {head}: {o.mutant}\n        {'NOT EXPLAINED' if reason is None else reason.reason}")
-    return Figures(made.total(), reported.total(), harmless, unexplained)
+def outcomes(
+    targets: Sequence[str], names: Sequence[str], sample: int | None, seed: int, known: Known
+) -> Iterator[Outcome]:
+    """What became of every mutant of some kernels, or of as many as `sample` says on each target."""
+    for target in targets:
+        codes = {name: code_of(target, SUBJECTS[name]) for name in names}
+        made = [(name, mutant) for name, code in codes.items() for mutant in mutants(code)]
+        if sample is not None:
+            made = random.Random(seed).sample(made, min(sample, len(made)))
+        for i, (name, mutant) in enumerate(made, 1):
+            outcome = known.outcome(target, name, codes[name], mutant)
+            fate = outcome.report or "survived"
+            print(f"{target} {i}/{len(made)} {name}: {mutant}: {fate}", file=sys.stderr, flush=True)
+            yield outcome
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -153,15 +129,20 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("targets", nargs="*", default=TARGETS, metavar="TARGET")
-    parser.add_argument("--only", choices=SUBJECTS, help="one kernel")
+    parser.add_argument("--kernels", default="", metavar="REGEX", help="those whose names it is found in")
+    parser.add_argument("--sample", type=int, metavar="N", help="so many mutants of each target, by chance")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="reports, added line by line; those it has do not run again"
+    )
     chosen = parser.parse_args(arguments)
-    total = Figures()
-    for target in chosen.targets:
-        for name, cases in SUBJECTS.items():
-            if chosen.only in (None, name):
-                total += tabulate(name, target, outcomes(target, [case.launch for case in cases]))
-    print(total)
-    return int(total.reported == 0 or total.share < 0.95 or total.unexplained > 0)
+    names = [name for name in SUBJECTS if re.search(chosen.kernels, name)]
+    if not names:
+        parser.error(f"expected --kernels to fit one of {', '.join(SUBJECTS)}, got {chosen.kernels!r}")
+    machine.LEVEL = 0  # a mutant runs for milliseconds; to optimise it would take longer
+    found = list(outcomes(chosen.targets, names, chosen.sample, chosen.seed, Known.of(chosen.json)))
+    print(tables(found))
+    return int(not good(found, whole=chosen.sample is None))
 
 
 if __name__ == "__main__":
