@@ -17,8 +17,10 @@ SOURCES = ("*.c", "*.h")
 
 # No contraction: a matrix product's rounding is written out. Aligned, so that the time of an access does not
 # depend on what stands before it.
-FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-falign-functions=64")
-FLAGS += ("-fvisibility=hidden", "-fPIC", "-shared")
+FLAGS = (
+    *("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-falign-functions=64"),
+    *("-fvisibility=hidden", "-fPIC", "-shared"),
+)
 LINKING = ("-lm", "-Wl,-Bsymbolic")  # within the library, calls go straight to its own functions
 AS_C = ("-x", "c")  # for the next file: the compiler is the C++ compiler, which the CPU kernels need too
 WARNINGS = ("-Wall", "-Wextra")

@@ -54,31 +54,22 @@ void sim_stmatrix(const uint32_t* r, void* row, uint32_t count, uint32_t trans, 
 }
 
 // ---- fragments: registers are put in their places as they are, then the numbers of a matrix are converted at once
-enum { MOST_BYTES = 16 * 256 * 4 };  // of a matrix: a sum of wgmma
-
-typedef union {
-  uint8_t bytes[MOST_BYTES];
-  uint16_t u16[MOST_BYTES / 2];
-  uint32_t u32[MOST_BYTES / 4];
-  uint64_t u64[MOST_BYTES / 8];
-} Raw;
-
-static inline void put(Raw* raw, int at, const void* registers, int i, int wide) {
-  if (wide) raw->u64[at] = ((const uint64_t*)registers)[i];
-  else raw->u32[at] = ((const uint32_t*)registers)[i];
+static inline void put(void* raw, int at, const void* registers, int i, int wide) {
+  if (wide) ((uint64_t*)raw)[at] = ((const uint64_t*)registers)[i];
+  else ((uint32_t*)raw)[at] = ((const uint32_t*)registers)[i];
 }
 
 static int elements_in_register(uint32_t type) { return type == SIM_F64 ? 1 : 4 / element_bytes(type); }
 
 // Row-major; `units` registers are a row.
-static void put_a(Raw* raw, const void* registers, int lane, int m, int units, int wide) {
+static void put_a(void* raw, const void* registers, int lane, int m, int units, int wide) {
   const int second = m / 16, corner = lane / 4 * units + lane % 4;
   for (int r = 0; r < m * units / 32; r++)  // with 16 rows every second register has the lower ones
     put(raw, corner + 8 * (r & second) * units + 4 * (r >> second), registers, r, wide);
 }
 
 // B transposed: a column, that is a row here, has `units` registers.
-static void put_b(Raw* raw, const void* registers, int lane, int units, int wide) {
+static void put_b(void* raw, const void* registers, int lane, int units, int wide) {
   for (int r = 0; r < units / 4; r++) put(raw, lane / 4 * units + lane % 4 + 4 * r, registers, r, wide);
 }
 
@@ -98,52 +89,52 @@ static void copy_pairs(void* to, const void* from, int at, int i, int bytes) {
   }
 }
 
-static void put_d(Raw* raw, const void* registers, int lane, int m, int n, int bytes) {
+static void put_d(void* raw, const void* registers, int lane, int m, int n, int bytes) {
   for (int j = 0; j < m * n / 64; j++) copy_pairs(raw, registers, pair_of(lane, j, n), j, 2 * bytes);
 }
 
-static void take_d(void* registers, const Raw* raw, int lane, int m, int n, int bytes) {
+static void take_d(void* registers, const void* raw, int lane, int m, int n, int bytes) {
   for (int j = 0; j < m * n / 64; j++) copy_pairs(registers, raw, j, pair_of(lane, j, n), 2 * bytes);
 }
 
-// ---- mma.sync
+// ---- mma.sync: each lane puts its registers into the warp's room when it comes, and takes the result when it goes on
 typedef struct {
-  void* d;
-  const void *a, *b, *c;
-  uint32_t m, k, type_a, type_b, type_d;
-} Mma;
+  uint64_t a[256], b[128], d[128];  // raw: 16 x 16 doubles are the most of A
+} Room;
+_Static_assert(sizeof(Room) <= SIM_ROOM, "the matrices of a product");
 
-static Raw raw_matrices[3];       // A, B, C or D: one operation runs at a time
+typedef struct {
+  Room* room;
+  int m, k;
+  uint32_t type_a, type_b, type_d;
+} Mma;
 
 static void mma(void** slots, int lanes, void* shared) {
   (void)shared;
+  (void)lanes;
   sim_count(SIM_COUNT_mma, 1);
-  const Mma* first = slots[0];
-  int m = (int)first->m, k = (int)first->k;
-  const int per_a = elements_in_register(first->type_a), wide = first->type_a == SIM_F64;
-  const int bytes = element_bytes(first->type_d);
+  const Mma* all = slots[0];
+  const int m = all->m, k = all->k;
   double a[16 * 64], columns[8 * 64], b[64 * 8], d[16 * 8];
-  Raw* raw = raw_matrices;
-  for (int lane = 0; lane < lanes; lane++) {
-    const Mma* own = slots[lane];
-    put_a(&raw[0], own->a, lane, m, k / per_a, wide);
-    put_b(&raw[1], own->b, lane, k / per_a, wide);
-    put_d(&raw[2], own->c, lane, m, 8, bytes);
-  }
-  read_elements(a, &raw[0], m * k, first->type_a);
-  read_elements(columns, &raw[1], 8 * k, first->type_b);
-  read_elements(d, &raw[2], m * 8, first->type_d);
+  read_elements(a, all->room->a, m * k, all->type_a);
+  read_elements(columns, all->room->b, 8 * k, all->type_b);
+  read_elements(d, all->room->d, m * 8, all->type_d);
   transpose(b, columns, k);
   sim_add_product(d, a, b, m, 8, k);
-  write_elements(&raw[2], d, m * 8, first->type_d);
-  for (int lane = 0; lane < lanes; lane++) take_d(((Mma*)slots[lane])->d, &raw[2], lane, m, 8, bytes);
+  write_elements(all->room->d, d, m * 8, all->type_d);
 }
 
 void sim_mma(void* d, const void* a, const void* b, const void* c, uint32_t m, uint32_t k, uint32_t type_a,
              uint32_t type_b, uint32_t type_d, uint32_t site) {
-  Mma record = {d, a, b, c, m, k, type_a, type_b, type_d};
-  if ((m != 16 && m != 8) || k > 64) sim_unknown("mma.sync of an unknown shape");
+  if ((m != 16 && m != 8) || k > 64 || k * (uint32_t)element_bytes(type_a) > 128)
+    sim_unknown("mma.sync of an unknown shape");
+  Mma record = {sim_room(), (int)m, (int)k, type_a, type_b, type_d};
+  const int lane = (int)sim_lane(), units = (int)k / elements_in_register(type_a), wide = type_a == SIM_F64;
+  put_a(record.room->a, a, lane, (int)m, units, wide);
+  put_b(record.room->b, b, lane, units, wide);
+  put_d(record.room->d, c, lane, (int)m, 8, element_bytes(type_d));
   sim_warp(mma, "mma.sync", &record, site);
+  take_d(d, record.room->d, lane, (int)m, 8, element_bytes(type_d));
 }
 
 // ---- wgmma
@@ -154,6 +145,8 @@ typedef struct {
   uint32_t n, type_a, type_b, type_d, scale_d, negate, trans_a, trans_b, warp, site;
 } Wgmma;
 
+static uint64_t raw_matrix[16 * 256 / 2];  // the largest sum; one operation runs at a time
+
 static void announce(int i, const void* p, uint32_t site) {  // the lanes share them out
   sim_access_of_lane((uint32_t)i % 32, p, 16, SIM_SHARED | SIM_PENDING, site);
 }
@@ -162,8 +155,8 @@ static void read_wgmma_a(double* a, void** slots, int lanes, int k, void* shared
   const Wgmma* first = slots[0];
   if (first->a) {
     const int units = k / elements_in_register(first->type_a);
-    for (int lane = 0; lane < lanes; lane++) put_a(raw_matrices, ((Wgmma*)slots[lane])->a, lane, 16, units, 0);
-    read_elements(a, raw_matrices, 16 * k, first->type_a);
+    for (int lane = 0; lane < lanes; lane++) put_a(raw_matrix, ((Wgmma*)slots[lane])->a, lane, 16, units, 0);
+    read_elements(a, raw_matrix, 16 * k, first->type_a);
     return;
   }
   double columns[32 * 16];
@@ -183,7 +176,7 @@ static void wgmma(void** slots, int lanes, void* shared) {
   operand_read(b, &o, 0, n, announce, first->site);
   if (first->negate)
     for (int i = 0; i < 16 * k; i++) a[i] = -a[i];
-  Raw* raw = raw_matrices;
+  uint64_t* raw = raw_matrix;
   const int bytes = element_bytes(first->type_d);
   if (first->scale_d) {
     for (int lane = 0; lane < lanes; lane++) put_d(raw, ((Wgmma*)slots[lane])->d, lane, 16, n, bytes);

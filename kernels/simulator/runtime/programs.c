@@ -336,7 +336,9 @@ static int begin(void) {
   }
   for (size_t i = 0; stacks && i < threads; i++) all_threads[i].fiber.stack = stacks + i * stride;
   for (uint32_t i = 0; sim_state.order && i < sim_state.total; i++) sim_state.order[i] = i;
-  return stacks && shared && sim_state.order && schedule_begin() && steps_begin() && orders_begin() && memory_begin();
+  sim_state.rooms = calloc(sim_state.warps, 2 * SIM_ROOM);
+  return stacks && shared && sim_state.order && sim_state.rooms && schedule_begin() && steps_begin() &&
+         orders_begin() && memory_begin();
 }
 
 static void end(void) {
@@ -359,6 +361,7 @@ static void end(void) {
   }
   free(sim_state.programs);
   free(sim_state.order);
+  free(sim_state.rooms);
 }
 
 uint32_t sim_launch(const SimLaunch* launch, SimReport* report) {

@@ -63,6 +63,7 @@ typedef struct Warp {
   uint32_t place;               // among the warps that can run
   uint32_t number;              // in the launch's slots
   uint32_t lanes, last;         // last: the lane that ran
+  uint32_t operations;          // that all lanes have done together
   int mixed;                    // those that are `here` are not all in one meeting
   void* slots[SIM_MOST_LANES];  // what they gave
   Thread* threads;
@@ -95,6 +96,7 @@ typedef struct Launch {
   Program* programs;            // slots for the resident ones
   uint32_t slots, warps, total, started, ended;
   uint32_t* order;              // in which programs start
+  char* rooms;                  // of every warp, for two operations
   Fiber main;
   uint64_t polls;               // since the last progress
   uint64_t epoch;               // begins with a progress

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { MOST_CHANGES = 64 };
+enum { MOST_CHANGES = 64, PREFETCHED = 8 };  // PREFETCHED: lines of a stack
 
 static struct {
   Warp** warps;                  // those that can run
@@ -125,13 +125,15 @@ static Thread* chosen(Warp* running) {
 
 // A switch waits for the stack to come from memory; lanes mostly run one after another.
 static inline void prefetch(const Warp* warp, uint32_t lane) {
-  if (lane < warp->lanes) __builtin_prefetch(warp->threads[lane].fiber.place);
+  if (lane >= warp->lanes) return;
+  const char* place = warp->threads[lane].fiber.place;
+  for (int line = 0; line < PREFETCHED; line++) __builtin_prefetch(place + 64 * line);
 }
 
 static inline void take(Thread* thread) {
   Warp* warp = thread->warp;
   warp->last = thread->lane;
-  prefetch(warp, thread->lane + 3);
+  prefetch(warp, thread->lane + 2);
   warp->ready &= ~(1ull << thread->lane);
   if (warp->ready) return;
   Warp* last = queue.warps[--queue.count];

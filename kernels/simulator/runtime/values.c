@@ -26,8 +26,7 @@ void values_watch_race(const RaceAccess* access, Mark earlier) {
   sim_watched.site = access->site;
 }
 
-void values_settle(void) {
-  if (!values_watched()) return;
+void values_settle_watched(void) {
   const int changed = memcmp(sim_watched.address, sim_watched.before, sim_watched.bytes) != 0;
   const void* address = sim_watched.address;
   sim_watched.address = NULL;

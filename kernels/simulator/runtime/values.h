@@ -21,6 +21,9 @@ extern Watched sim_watched;
 static inline int values_watched(void) { return sim_watched.address != 0; }
 void values_watch_progress(const void* p, uint32_t bytes);
 void values_watch_race(const RaceAccess* access, Mark earlier);
-void values_settle(void);
+void values_settle_watched(void);
+static inline void values_settle(void) {
+  if (values_watched()) values_settle_watched();
+}
 
 #endif

@@ -68,6 +68,7 @@ static void run(Warp* warp, const Meeting* meeting, uint64_t lanes) {
   if (meeting->operation) operate(warp, meeting->operation, lanes);
   else if (meeting->members) orders_warp(warp, lanes);
   else orders_wave(warp, lanes);
+  warp->operations += lanes == warp_lanes(warp);
   warp->here &= ~lanes;
   warp->waiting &= ~lanes;
   if (!warp->here) warp->mixed = 0;
@@ -145,6 +146,13 @@ void sim_warp_active(SimWarpOperation operation, const char* name, void* mine, u
   }
   run(warp, &me->meeting, warp->here);
   schedule_ready(warp, warp_lanes(warp) & ~bit(me));
+}
+
+// The room of two operations in turns: a lane may go on to the next one while others still take from this one. No lane
+// comes to an operation of all before they have all done the one before it.
+void* sim_room(void) {
+  const Warp* warp = sim_current->warp;
+  return sim_state.rooms + ((size_t)warp->number * 2 + (warp->operations & 1)) * SIM_ROOM;
 }
 
 void sim_wave_barrier(uint32_t site) { sim_warp_active(NULL, "wave.barrier", NULL, site); }

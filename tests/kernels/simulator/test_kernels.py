@@ -40,12 +40,6 @@ def fitting(case, target):
     return case if known else replace(case, precision="ieee")
 
 
-def drawn(case, target):
-    """A case of Hypothesis's that fits; masked atomics on AMD are a limit of ours."""
-    assume(not (target.startswith("gfx") and case.family == "histogram"))
-    return fitting(case, target)
-
-
 EVERY_TYPE = [Case(name, dtype, SMALL[name]) for name, family in FAMILIES.items() for dtype in family.dtypes]
 
 
@@ -80,7 +74,7 @@ def test_products_are_pipelined_as_on_the_device(target, instruction):
 @given(case=cases(), order=SCHEDULES)
 @settings(max_examples=5)
 def test_random_launches(target, case, order):
-    check(drawn(case, target), target, *order)
+    check(fitting(case, target), target, *order)
 
 
 @pytest.mark.thorough
@@ -88,7 +82,7 @@ def test_random_launches(target, case, order):
 @given(case=cases(), order=SCHEDULES)
 @settings(max_examples=250)
 def test_no_false_alarm_in_a_thousand_random_launches(target, case, order):
-    check(drawn(case, target), target, *order)
+    check(fitting(case, target), target, *order)
 
 
 def test_a_wrong_result_is_named():

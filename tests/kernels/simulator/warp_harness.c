@@ -42,6 +42,11 @@ void sim_unknown(const char* what) {
   abort();
 }
 
+void* sim_room(void) {
+  static uint64_t room[SIM_ROOM / 8];
+  return room;
+}
+
 // The last lane to come runs the operation; the others are resumed afterwards, in order.
 void sim_warp(SimWarpOperation operation, const char* name, void* mine, uint32_t site) {
   (void)name, (void)site;
