@@ -271,6 +271,21 @@ def _mfma(call: Call, match: re.Match[str]) -> list[str]:
     return modifiers + _through_memory(call, (0, 1, 2), rest, "sim_mfma")
 
 
+def _mfma_scaled(call: Call, match: re.Match[str]) -> list[str]:
+    """gfx950's product of 8-bit floats, whose formats are operands; only with scales of 1 (constants 0)."""
+    m, k = int(match[1]), int(match[3])
+    if match[1] != match[2] or any(_bits(type_) != 256 for type_ in call.arguments[:2]):
+        raise UnknownInstruction(f"llvm.amdgcn.{call.name}")
+    lines = []
+    for name, i in (("a", 3), ("b", 4)):
+        lines.append(f"%is.{name} = icmp eq i32 %a{i}, 0")
+        lines.append(f"%t{name} = select i1 %is.{name}, i32 {E4M3}, i32 {E5M2}")
+    lines += [f"%o{i} = or i32 %{'z' if i == 5 else f'o{i - 1}'}, %a{i}" for i in range(5, 9)]
+    lines = ["%f = or i32 %a3, %a4", "%z = lshr i32 %f, 1", *lines]
+    rest = f"i32 {m}, i32 {k}, i32 {_blocks(call, m)}, i32 %ta, i32 %tb, i32 %o8"
+    return lines + _through_memory(call, (0, 1, 2), rest, "sim_mfma")
+
+
 def _blocks(call: Call, m: int) -> int:
     """How many products an instruction computes: from the registers of its result."""
     vector = re.fullmatch(r"<(\d+) x \w+>", call.result)
@@ -447,6 +462,7 @@ _PATTERNS: list[tuple[str, Body]] = [
         rf"mfma\.(?:f32|f64|i32)\.(\d+)x(\d+)x(\d+)\.?(?:\d+b\.)?(bf16\.1k|{_FLOAT[1:-1]})(?:\.(fp8|bf8))?",
         _mfma,
     ),
+    (r"mfma\.scale\.f32\.(\d+)x(\d+)x(\d+)\.f8f6f4\.v8i32\.v8i32", _mfma_scaled),
     (rf"wmma\.(f32|f16|bf16)\.16x16x(\d+)\.{_FLOAT}(?:\.(fp8|bf8))?\.v\d+\w+?\.v\d+\w+", _wmma_float),
     (r"wmma\.i32\.16x16x(\d+)\.iu8\.v8i32\.v\di32", _wmma_integer),
     (r"cvt\.pk\.(fp8|bf8)\.f32", _pack_fp8),

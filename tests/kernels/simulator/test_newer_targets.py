@@ -4,6 +4,8 @@ import re
 
 import pytest
 import torch
+import triton
+import triton.language as tl
 from symgru.kernels import simulator
 
 from symgru.testing.simulated.cases import Case
@@ -49,6 +51,32 @@ def test_products_in_tensor_memory(dtype, precision, tile, warps, stages):
     sizes = (130, 70, 160, *tile)
     case = Case("matmul", dtype, sizes, warps=warps, stages=stages, precision=precision)
     assert "tcgen05.mma" in run(case, "sm_100")
+
+
+@triton.jit
+def product_of_bytes(a, b, out, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+    row, column = tl.arange(0, BM)[:, None], tl.program_id(0) * BN + tl.arange(0, BN)[None, :]
+    total = tl.zeros((BM, BN), tl.float32)
+    for k in range(0, K, BK):
+        across = k + tl.arange(0, BK)
+        total = tl.dot(
+            tl.load(a + row * K + across[None, :]), tl.load(b + across[:, None] * N + column), total
+        )
+    tl.store(out + row * N + column, total)
+
+
+@pytest.mark.parametrize(
+    ("target", "instruction"), [("sm_100", "kind::f8f6f4"), ("gfx950", "mfma.scale.f32.32x32x64.f8f6f4")]
+)
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_products_of_8_bit_floats(target, instruction, dtype):
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(size, generator=generator).to(dtype) for size in ((128, 192), (192, 128)))
+    out = torch.zeros(128, 128)
+    with simulator.device(target, schedule="random", seed=1):
+        compiled = product_of_bytes[(2,)](a, b, out, 128, 192, BM=128, BN=64, BK=64, num_stages=2)
+    assert instruction in compiled.asm["llir"]
+    torch.testing.assert_close(out.double(), a.double() @ b.double(), rtol=1e-6, atol=1e-5)
 
 
 TENSOR = Case("matmul", torch.float16, (128, 64, 256, 128, 64, 32), stages=3)
