@@ -331,9 +331,9 @@ def test_fp8_is_another_format_on_gfx942():
 @pytest.mark.parametrize(
     ("name", "result", "arguments"),
     [
-        ("ds.atomic.barrier.arrive.rtn.b64", "i64", ["ptr", "i64"]),
-        ("tensor.load.to.lds", "void", ["<4 x i32>", "<8 x i32>"]),
-        ("mfma.scale.f32.32x32x64.f8f6f4.v8i32.v8i32", "<16 x float>", ["<8 x i32>"]),
+        ("ds.read.tr4.b64.v2i32", "<2 x i32>", ["ptr"]),
+        ("load.async.to.lds", "void", ["ptr", "ptr", "i32", "i32", "i32"]),
+        ("mfma.scale.f32.32x32x64.f8f6f4.v6i32.v6i32", "<16 x float>", ["<6 x i32>"]),
         ("mfma.f32.16x16x16f8", "<4 x float>", ["i64"]),
         ("s.barrier.init", "void", ["ptr"]),
         ("readlane.v3i32", "<3 x i5>", ["<3 x i5>", "i32"]),
