@@ -218,6 +218,8 @@ def plot(report: Report, path: Path) -> None:
             area.plot(sizes, seconds, style, markersize=3, label=name)
             area.plot(sizes, [seconds[-1] * size / sizes[-1] for size in sizes], "k:", linewidth=1)
         area.set(xscale="log", yscale="log", xlabel=axis, ylabel="seconds of a launch")
+        area.set_xticks(sizes, labels=map(str, sizes))
+        area.minorticks_off()
         area.grid(alpha=0.3)
     area.plot([], [], "k:", label="linear")
     area.legend(fontsize="small")
