@@ -124,6 +124,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
             Line(kernels._product, "right = tl.load("),
             Line(kernels.attention, "k_tile = tl.load("),
             Line(kernels.attention, "v_tile = tl.load("),
+            Line(kernels._product, "tl.dot("),  # what it reads of a later step
+            Line(kernels.attention, "tl.dot("),
         ),
         "masks of factors",
         "what leaks is multiplied by a 0 of the other factor, or makes numbers that are not stored, or "
@@ -140,7 +142,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         equivalent=True,
     ),
     Explanation(
-        (*NVIDIA, "gfx942"),
+        (*NVIDIA, *AMD),
         "^histogram",
         "^mask: ",
         (Line(kernels.histogram, "tl.atomic_max("),),
@@ -163,7 +165,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         equivalent=True,
     ),
     Explanation(
-        (*NVIDIA, *AMD),
+        (*NVIDIA, "gfx942"),
         "^diffuse",
         "^mask: ",
         (Line(kernels.diffuse, "left = tl.load("), Line(kernels.diffuse, "right = tl.load(")),

@@ -264,15 +264,15 @@ def test_collectives_of_a_warp(run, lanes):
         run("collective", mode=2, lanes=lanes)
 
 
-def test_lanes_of_a_warp_race_unless_they_run_in_lockstep(run):
+def test_lanes_of_a_warp_race_in_shared_memory(run):
     memory, counters = run("warp_exchange", threads=32)
     assert np.array_equal(memory["out"], np.arange(31, -1, -1))
     assert counters["warp_conflicts"] == 0
     with pytest.raises(errors.DataRace, match="shared memory") as caught:
         run("warp_exchange", threads=32, mode=1, checks=Checks.RACES)
     assert {party.what for party in caught.value.parties} == {"load", "store"}
-    lenient = run("warp_exchange", threads=32, mode=1, checks=Checks.RACES, lockstep=True)
-    assert lenient[1]["warp_conflicts"] > 0
+    with pytest.raises(errors.DataRace, match="shared memory"):  # which the fences of a wave order
+        run("warp_exchange", threads=32, mode=1, checks=Checks.RACES, lockstep=True)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
