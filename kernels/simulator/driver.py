@@ -69,7 +69,8 @@ class Device:
     _registered: list[tuple[str, torch.Tensor]] = field(default_factory=list)
     #: By address, the memory declared uninitialised that a launch has had; kept, so that no other gets there.
     _given: dict[int, torch.Tensor] = field(default_factory=dict)
-    _declared: set[str] = field(default_factory=set)  # of `uninitialised`, what has been found
+    _pointers: set[str] = field(default_factory=set)  # names of what launches have got
+    _declared: set[str] = field(default_factory=set)  # of `uninitialised`, what is among them
 
     def register(self, name: str, tensor: torch.Tensor) -> None:
         """Let kernels access a tensor that is not an argument, only pointed to by one."""
@@ -156,6 +157,7 @@ class Device:
         Raises:
             ArgumentError: One of the arguments that share it was declared so, and another one not.
         """
+        self._pointers |= set(memory.names)
         declared = self.uninitialised.intersection(memory.names)
         self._declared |= declared
         if declared and declared != set(memory.names):
@@ -176,10 +178,9 @@ class Device:
         """
         unknown = sorted(self.uninitialised - self._declared)
         if self.launches and unknown:
-            arguments = sorted({name for launch in self.launches for name in _pointers(launch.binary)})
             raise ArgumentError(
                 f"uninitialised={unknown}: expected names of pointer arguments of what was launched, which "
-                f"has {', '.join(arguments) or 'none'}"
+                f"has {', '.join(sorted(self._pointers)) or 'none'}"
             )
 
     def again(self) -> str:
@@ -200,11 +201,6 @@ class Device:
 def _usage(backend: str, code: bytes) -> sass.Usage | amdgcn.Usage:
     """What a thread of a kernel takes, from its machine code."""
     return sass.usage(code) if backend == "cuda" else amdgcn.usage_of_binary(code)
-
-
-def _pointers(binary: Binary) -> list[str]:
-    values = [None] * len(binary.signature)
-    return [name for name, type_, _ in leaves(binary.signature, values) if type_.startswith("*")]
 
 
 def _name(function: Callable[..., object]) -> str:
