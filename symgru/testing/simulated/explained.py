@@ -110,7 +110,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         ("sm_80",),
         "^(matmul|split_k)",
         "^(wait: .* of copies are left, not 2|barrier: )",
-        (Line(kernels._product, "right = tl.load("),),
+        (Line(kernels._product, "left = tl.load("),),
         "the second wait and barrier for copies in a loop",
         "another wait and barrier go before, and no copy is begun between them",
         equivalent=True,
@@ -122,8 +122,6 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         (
             Line(kernels._product, "left = tl.load("),
             Line(kernels._product, "right = tl.load("),
-            Line(kernels.attention, "k_tile = tl.load("),
-            Line(kernels.attention, "v_tile = tl.load("),
             Line(kernels._product, "tl.dot("),  # what it reads of a later step
             Line(kernels.attention, "tl.dot("),
         ),
