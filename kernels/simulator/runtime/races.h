@@ -12,9 +12,10 @@
 // Two plain stores of the same value are counted and no race: Triton lets several threads store one element.
 //
 // Lanes of a warp are threads like others, which bar.warp.sync orders (PTX, since Volta). Where they do every
-// instruction together (AMD), what they do in different ones is ordered: then only the stores of one instruction can
-// conflict, of which nobody knows which comes last. One instruction is one site in one turn of its loops. As
-// lanes run one after another here, one that is overwritten in a later turn by its own lane is not compared.
+// instruction together (AMD), what they do in different ones to global memory is ordered: then only the stores of one
+// instruction can conflict, of which nobody knows which comes last. One instruction is one site in one turn of its
+// loops. As lanes run one after another here, one that is overwritten in a later turn by its own lane is not compared.
+// To shared memory the fences of a wave order what its lanes do, for the compiler may move the rest.
 #ifndef SIM_RACES_H
 #define SIM_RACES_H
 

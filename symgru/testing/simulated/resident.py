@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 from symgru.kernels import simulator
 from symgru.kernels.triton.compile import DTYPES, precisions, served
 from symgru.kernels.triton.launch import SMALLEST_TILE
+from symgru.kernels.triton.loops import loop_of
 from symgru.testing import resident
 from symgru.testing.resident import CELLS, PASSES, Case
 
 CPU = torch.device("cpu")
-#: sm_100 is among them, since a tile of 16 rows never becomes tcgen05.
-TARGETS = tuple(name for name in simulator.TARGETS if name != "gfx950")
+TARGETS = tuple(simulator.TARGETS)
 SCHEDULES = ("fifo", "random", "pct")
-#: Kernel arguments that only receive results.
-RESULTS = ("states", "cotangents", "reset_state_cotangents", "last")
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ class Run:
             AssertionError: a result is wrong.
             simulator.SimulatorError: what the simulator found.
         """
-        chosen = {"schedule": self.schedule, "seed": self.seed, "uninitialised": RESULTS} | options
+        results = {*loop_of(*self.case.emitted()).stored, "last"}
+        chosen = {"schedule": self.schedule, "seed": self.seed, "uninitialised": results} | options
         with simulator.device(self.target, **chosen) as device:
             resident.assert_agrees(self.case, CPU)
         if len(device.launches) != 1:

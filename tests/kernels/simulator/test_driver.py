@@ -411,11 +411,11 @@ def test_end_to_end_untested_llvmlite(monkeypatch):
     from symgru.kernels.simulator import machine
 
     monkeypatch.setattr(llvmlite, "__version__", "0.47.1")
-    machine._machine.cache_clear()
+    machine._prepare.cache_clear()
     with pytest.raises(
         simulator.SimulatorError, match=r"tested with llvmlite 0\.48 to 0\.50, this is 0\.47\.1"
     ):
-        machine._machine()
+        machine._prepare()
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_every_barrier_of_a_warp_that_is_missing_is_reported(target):
     found = [m for m in mutants(llir) if "bar.warp.sync" in lines[m.lines[0][0]]]
     assert len(found) == llir.count("call void @llvm.nvvm.bar.warp.sync") > 0
     for mutant in found:
-        assert "DataRace" in str(mutation.outcome(target, [case.launch], mutant).report)
+        assert "DataRace" in str(mutation.report_of(target, [case.launch], mutant))
 
 
 def test_figures_are_printed(capsys):
