@@ -13,7 +13,7 @@ import torch
 import triton
 import triton.language as tl
 from symgru.kernels import simulator
-from symgru.kernels.simulator import binary, driver, installation, runtime
+from symgru.kernels.simulator import binary, driver, runtime
 from triton.runtime import driver as drivers
 from triton.runtime.errors import OutOfResources
 
@@ -390,40 +390,6 @@ def test_unknown_target_and_bad_count():
         pass
     with pytest.raises(ValueError, match="coresident"), simulator.device("sm_80", coresident=0):
         pass
-
-
-def test_interpreter_is_refused(monkeypatch):
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
-    with pytest.raises(simulator.SimulatorError, match="TRITON_INTERPRET"), simulator.device("sm_80"):
-        pass
-
-
-@pytest.mark.parametrize("version", ["3.6.1", "3.10.0", "4.0", "unknown"])
-def test_untested_triton_is_refused(version, monkeypatch):
-    monkeypatch.setattr(triton, "__version__", version)
-    asked = r'tested with triton 3\.7 to 3\.9, this is .*: pip install "triton>=3\.7,<3\.10"'
-    with pytest.raises(simulator.SimulatorError, match=asked), simulator.device("sm_80"):
-        pass
-
-
-def test_end_to_end_untested_llvmlite(monkeypatch):
-    import llvmlite
-    from symgru.kernels.simulator import machine
-
-    monkeypatch.setattr(llvmlite, "__version__", "0.47.1")
-    machine._prepare.cache_clear()
-    with pytest.raises(
-        simulator.SimulatorError, match=r"tested with llvmlite 0\.48 to 0\.50, this is 0\.47\.1"
-    ):
-        machine._prepare()
-
-
-@pytest.mark.parametrize(
-    ("package", "version"),
-    [("triton", "3.7.1"), ("triton", "3.8.0"), ("triton", "3.9.0+git1"), ("llvmlite", "0.50.0")],
-)
-def test_tested_versions_are_taken(package, version):
-    installation.check_version(package, version)
 
 
 def test_time_is_not_measured():
