@@ -441,7 +441,8 @@ _PATTERNS: list[tuple[str, Body]] = [
     (r"wave\.barrier", _do("call void @sim_wave_barrier(i32 %site)")),
     # Hints to the scheduler, and waits for what has happened at once here.
     (r"s\.setprio|sched\.barrier|sched\.group\.barrier|iglp\.opt|s\.sleep|s\.nop", _nothing),
-    (r"s\.waitcnt|s\.wait\.\w+cnt", _nothing),
+    (r"s\.waitcnt", _do("call void @sim_waitcnt(i32 %a0, i32 %site)")),
+    (r"s\.wait\.\w+cnt", _nothing),
     (r"global\.load\.async\.lds", _copy_to_shared),
     (r"asyncmark", _do("call void @sim_copy_commit()")),
     (r"wait\.asyncmark", _wait_for_marks),

@@ -135,8 +135,10 @@ void orders_meet(Program* program, Barrier* barrier) {
   for (uint32_t i = 0; i < threads; i++) {
     Thread* thread = &program->threads[i];
     if (thread->waiting != AT_BARRIER || thread->barrier != id) continue;
-    if (thread->fenced) add(&thread->met, all);
-    else learn(thread, all);
+    if (!thread->fenced) learn(thread, all);
+    else if (thread->waited) thread->known = knowledge_join(thread->known, all);
+    else add(&thread->met, all);
+    thread->waited = 0;
   }
   knowledge_drop(barrier->met);
   barrier->met = all;
@@ -273,6 +275,12 @@ void sim_barrier_fence(uint32_t order, uint32_t site) {
     thread->handed = knowledge_keep(thread->known);
     thread->handed_clock = thread->clock++;
   }
+}
+
+void sim_waitcnt(uint32_t counts, uint32_t site) {
+  if (counts >> 8 & 15) return;  // lgkmcnt of CDNA: how many accesses of shared memory may be left
+  sim_barrier_fence(SIM_RELEASE, site);
+  sim_current->waited = 1;
 }
 
 void sim_fence(uint32_t order, uint32_t scope, uint32_t site) {

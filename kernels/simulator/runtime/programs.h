@@ -38,6 +38,7 @@ typedef struct Thread {
   enum Waiting waiting;
   uint32_t barrier, site;       // what it waits at
   int fenced;                   // is the barrier AMD's: does it order what is handed over at fences?
+  int waited;                   // has it waited for shared memory, in place of the fences around the next barrier?
   uint32_t signalled;           // the opening of the barrier that it has signalled and not waited for; 0: none
   Meeting meeting;
   uint32_t turns;               // of all loops

@@ -75,6 +75,7 @@ SIM_API void sim_tensor_commit(const void* mbarrier, uint32_t site);
 // ---- rendezvous. All may switch.
 SIM_API void sim_barrier(uint32_t id, uint32_t threads, uint32_t site);         // bar.sync; 0 threads: all
 SIM_API void sim_barrier_arrive(uint32_t id, uint32_t threads, uint32_t site);  // bar.arrive: does not wait
+SIM_API void sim_waitcnt(uint32_t counts, uint32_t site);  // lgkmcnt(0) stands for the fences around the next s_barrier
 SIM_API void sim_barrier_between_fences(uint32_t site);  // s_barrier: orders what fences release and acquire
 // s_barrier_signal, s_barrier_wait (AMD's gfx12): the halves of the barrier of the program, whose id is -1.
 SIM_API void sim_barrier_signal(uint32_t id, uint32_t site);

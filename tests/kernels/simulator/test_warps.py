@@ -200,6 +200,19 @@ def test_halves_of_a_barrier(schedule):
         run(EXCHANGE.replace("-1", "3"), "gfx1201", schedule, warps=2)
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_a_wait_for_shared_memory_stands_for_the_fences_of_a_barrier(schedule):
+    """As Triton 3.7 writes it for CDNA: s_waitcnt with lgkmcnt(0)."""
+    wait = "call void @llvm.amdgcn.s.waitcnt(i32 49279)"
+    barrier = "call void @llvm.amdgcn.s.barrier()"
+    body = EXCHANGE.replace("63", "127").replace(WAIT, "").replace(SIGNAL, f"{wait}\n  {barrier}")
+    expected = 2 * (np.arange(128) ^ 127)
+    np.testing.assert_array_equal(run(body, "gfx942", schedule, warps=2), expected)
+    for other in ("", wait.replace("49279", "49535")):  # one access may be left
+        with pytest.raises(errors.DataRace):
+            run(body.replace(wait, other), "gfx942", schedule, warps=2)
+
+
 # Wave 1 stores, and sets a flag that wave 0 polls; both with a fence beside a relaxed access.
 MESSAGE = """
   %flag = getelementptr i32, ptr addrspace(1) %out, i32 63
