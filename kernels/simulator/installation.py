@@ -77,6 +77,11 @@ def check_version(package: str, version: str) -> None:
         )
 
 
+def fences_waves() -> bool:
+    """Whether Triton writes fences between what the lanes of an AMD wave hand to each other: from 3.8 on."""
+    return not triton.__version__.startswith("3.7.")
+
+
 def _enter(driver: DriverBase, name: Callable[[], str]) -> None:
     global _users, _undo
     with _lock:

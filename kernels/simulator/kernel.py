@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from . import runtime
 from .errors import SimulatorError
+from .installation import fences_waves
 from .library import library
 from .machine import Code, compiled
 from .module import ENTRY, Module, translate
@@ -54,7 +55,7 @@ class Kernel:
         self.target = f"sm_{gpu.arch}" if gpu.backend == "cuda" else str(gpu.arch)
         self.module: Module = translate(kernel.asm["llir"], self.target)
         self._lanes = int(gpu.warp_size)
-        self._lockstep = gpu.backend == "hip"
+        self._lockstep = (1 if fences_waves() else 2) if gpu.backend == "hip" else 0
         self._threads = int(kernel.metadata.num_warps) * self._lanes
         self._shared = int(kernel.metadata.shared)
         self._code: Code | None = None

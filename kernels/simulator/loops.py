@@ -18,6 +18,13 @@ from .host import NAME
 DEEPEST = 16
 
 
+#: Calls in which the active lanes of a wave work together, and not each for itself.
+_TOGETHER = re.compile(
+    r"call [^@]*@llvm\.amdgcn\.(?:ballot|[ri]?cmp|readlane|readfirstlane|writelane|permlane|update\.dpp|mov\.dpp"
+    r"|ds\.permute|ds\.bpermute|ds\.swizzle|ds\.read\.tr|wave\.|s?mfmac?\.|wmma|swmmac|global\.load\.async)"
+)
+
+
 @dataclass(frozen=True)
 class Loop:
     """The numbers of its first and its last line, and in how many other loops it is."""
@@ -48,17 +55,20 @@ def closed_by(branches: Iterable[tuple[int, str]], labels: Mapping[str, int]) ->
 def turns(lines: Sequence[str]) -> dict[int, list[tuple[str, Loop]]]:
     """For the line of every branch of a module that leads back: the labels, and the loops that go on.
 
-    A loop is what stands from such a label to the last branch to it. It may be entered at several places.
+    A loop is what stands from such a label to the last branch to it. It may be entered at several places. Where
+    the lanes of a wave work together, the order of the text must be theirs.
 
     Raises:
-        UnknownInstruction: a loop is not in one piece in the text, overlaps another, or is nested too deeply.
+        UnknownInstruction: they do, and a loop is not in one piece in the text, overlaps another, or is nested
+            too deeply.
     """
+    ordered = any(_TOGETHER.search(line) for line in lines)
     made: dict[int, list[tuple[str, Loop]]] = defaultdict(list)
     for blocks in _functions(lines):
-        spans = _spans(blocks)
+        spans = _spans(blocks, ordered)
         for label, first, last in spans:
-            around = [span for span in spans if span[1] <= first <= span[2]]
-            if any(span[2] < last for span in around):
+            around = [span for span in spans if span[1] <= first <= span[2]] if ordered else spans[:1]
+            if ordered and any(span[2] < last for span in around):
                 raise UnknownInstruction(f"loops that overlap, at block {label}")
             if len(around) > DEEPEST:
                 raise UnknownInstruction(f"loops nested more than {DEEPEST} deep")
@@ -93,7 +103,7 @@ def _functions(lines: Sequence[str]) -> Iterator[dict[str, _Block]]:
             block.targets += re.findall(rf"label %({NAME})", line)
 
 
-def _spans(blocks: dict[str, _Block]) -> list[tuple[str, int, int]]:
+def _spans(blocks: dict[str, _Block], ordered: bool) -> list[tuple[str, int, int]]:
     """Label, first and last line of every loop of a function."""
     order = list(blocks)
     number = {label: i for i, label in enumerate(order)}
@@ -102,7 +112,8 @@ def _spans(blocks: dict[str, _Block]) -> list[tuple[str, int, int]]:
     for i, label in enumerate(order):
         last = max((k for k, targets in enumerate(after) if i in targets), default=-1)
         if last >= i:
-            _demand_one_piece(i, last, after, label)
+            if ordered:
+                _demand_one_piece(i, last, after, label)
             found.append((label, blocks[label].first, blocks[order[last]].last))
     return found
 

@@ -31,9 +31,10 @@ static inline int same_warp(const Mark* one, const Mark* other) {
   return program_of(one) == program_of(other) && thread_of(one) / lanes == thread_of(other) / lanes;
 }
 
-// In shared memory the fences of a wave are what orders its lanes, for the compiler may move what they do not order.
+// In shared memory the fences of a wave are what orders its lanes, for the compiler may move what they do not order;
+// Triton 3.7 writes none, and counts on the order in which a wave does its accesses (lockstep 2).
 static inline int in_lockstep(const RaceAccess* access, const Mark* earlier, const Mark* later) {
-  if (access->kind & SIM_SHARED) return 0;
+  if (access->kind & SIM_SHARED && sim_state.wanted.lockstep < 2) return 0;
   if (!sim_state.wanted.lockstep || earlier->asynchronous || !same_warp(earlier, later)) return 0;
   return earlier->site != later->site || earlier->turn != later->turn;
 }

@@ -156,7 +156,7 @@ typedef struct SimLaunch {
   uint32_t checks;
   uint32_t granule;              // of the race detector: 1, 2 or 4 bytes
   uint32_t stack_bytes;          // of a thread
-  uint32_t lockstep;             // do the lanes of a warp do every instruction together?
+  uint32_t lockstep;             // do the lanes of a warp do every instruction together? 2: in shared memory too
 } SimLaunch;
 
 enum { SIM_OK, SIM_OUT_OF_BOUNDS, SIM_MISALIGNED, SIM_UNINITIALISED_READ, SIM_DATA_RACE, SIM_DEADLOCK, SIM_LIVELOCK,

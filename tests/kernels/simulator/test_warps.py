@@ -390,14 +390,15 @@ two:
 
 def test_turns_of_loops_and_their_depths():
     outer, inner = Loop(2, 7, 0), Loop(4, 5, 1)
-    found = turns(NESTED.splitlines())
+    found = turns([*NESTED.splitlines(), COUNT])
     assert found == {7: [("outer", outer)], 5: [('"in.ner"', inner)], 14: [("one", Loop(13, 14, 0))]}
 
 
-def test_a_loop_in_pieces_is_refused():
+def test_a_loop_in_pieces_is_refused_where_lanes_work_together():
     text = NESTED.replace("latch:", "away:\n  ret void\nlatch:", 1)
     with pytest.raises(errors.UnknownInstruction, match="a loop in several pieces, from block outer on"):
-        turns(text.splitlines())
+        turns([*text.splitlines(), COUNT])
+    assert [[loop.depth for _, loop in found] for found in turns(text.splitlines()).values()] == [[0]] * 3
 
 
 def test_loops_that_overlap_are_refused():
@@ -405,7 +406,7 @@ def test_loops_that_overlap_are_refused():
         "1:", 'more:\n  br i1 %c, label %"in.ner", label %1\n1:', 1
     )
     with pytest.raises(errors.UnknownInstruction, match="loops that overlap"):
-        turns(text.splitlines())
+        turns([*text.splitlines(), COUNT])
 
 
 # As LLVM makes it of a lock that the first lane takes: a loop that is entered at two places.
