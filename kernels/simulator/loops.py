@@ -20,8 +20,8 @@ DEEPEST = 16
 
 #: Calls in which the active lanes of a wave work together, and not each for itself.
 _TOGETHER = re.compile(
-    r"call [^@]*@llvm\.amdgcn\.(?:ballot|[ri]?cmp|readlane|readfirstlane|writelane|permlane|update\.dpp|mov\.dpp"
-    r"|ds\.permute|ds\.bpermute|ds\.swizzle|ds\.read\.tr|wave\.|s?mfmac?\.|wmma|swmmac|global\.load\.async)"
+    r"call [^@]*@llvm\.amdgcn\.(?:ballot|[ri]?cmp|readlane|readfirstlane|writelane|permlane|update\.dpp"
+    r"|mov\.dpp|ds\.permute|ds\.bpermute|ds\.swizzle|ds\.read\.tr|wave\.|s?mfmac?\.|wmma|swmmac|global\.load\.async)"
 )
 
 
@@ -55,12 +55,12 @@ def closed_by(branches: Iterable[tuple[int, str]], labels: Mapping[str, int]) ->
 def turns(lines: Sequence[str]) -> dict[int, list[tuple[str, Loop]]]:
     """For the line of every branch of a module that leads back: the labels, and the loops that go on.
 
-    A loop is what stands from such a label to the last branch to it. It may be entered at several places. Where
-    the lanes of a wave work together, the order of the text must be theirs.
+    A loop is what stands from such a label to the last branch to it. It may be entered at several places.
+    Where the lanes of a wave work together, the order of the text must be theirs.
 
     Raises:
-        UnknownInstruction: they do, and a loop is not in one piece in the text, overlaps another, or is nested
-            too deeply.
+        UnknownInstruction: they do, and a loop is not in one piece in the text, overlaps another, or is
+            nested too deeply.
     """
     ordered = any(_TOGETHER.search(line) for line in lines)
     made: dict[int, list[tuple[str, Loop]]] = defaultdict(list)

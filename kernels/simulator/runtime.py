@@ -155,9 +155,9 @@ def launch(
         checks: What is checked.
         lanes: Threads of a warp.
         granule: Bytes that the race detector takes as one place: 1, 2, 4; at most the smallest access's.
-        lockstep: 0: only bar.warp.sync orders the lanes of a warp. 1: they do every instruction together (AMD),
-            so that only what they do in one can conflict in global memory; in shared memory fences order them.
-            2: no fences are needed there either.
+        lockstep: 0: only bar.warp.sync orders the lanes of a warp. 1: they do every instruction together
+            (AMD), so that only what they do in one can conflict in global memory; in shared memory fences
+            order them. 2: no fences are needed there either.
         resident: Programs at a time; 0: all.
         patience: Polls in vain after which the launch is a livelock; 0: according to the number of threads.
         stack: Bytes of a thread.

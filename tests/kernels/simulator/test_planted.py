@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import triton
 from symgru.kernels import simulator
 from triton.runtime.errors import OutOfResources
 
@@ -17,6 +18,7 @@ EVERYWHERE = [
     )
     for name, planted in PLANTED.items()
     for target in planted.targets
+    if target != "gfx950" or triton.__version__ >= "3.9"  # before, these copies are none of the wave's
 ]
 
 
