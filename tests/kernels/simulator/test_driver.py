@@ -13,7 +13,7 @@ import torch
 import triton
 import triton.language as tl
 from symgru.kernels import simulator
-from symgru.kernels.simulator import binary, driver, runtime
+from symgru.kernels.simulator import binary, driver, runtime, sass
 from triton.runtime import driver as drivers
 from triton.runtime.errors import OutOfResources
 
@@ -458,6 +458,16 @@ def test_as_many_programs_are_resident_as_the_target_holds(calls):
         launch_product(product, num_stages=9)
     shared = device.launches[0].binary.metadata.shared
     assert calls[-1].resident == 132 * (228 * 1024 // (shared + 1024)) < 132 * 16
+
+
+def test_registers_over_the_limit_are_refused(monkeypatch):
+    """A multiprocessor has 65,536 registers; no compiler of Triton's lets 1024 threads take 128 each."""
+    monkeypatch.setattr(driver, "_usage", lambda backend, code: sass.Usage(128, 0))
+    message = "no program of 1024 threads with 128 registers each and .* fits on sm_90"
+    with simulator.device("sm_90"), pytest.raises(simulator.ResourceError, match=message):
+        add[(1,)](*vectors(), 100, BLOCK=128, num_warps=32)
+    with simulator.device("sm_90"):
+        add[(1,)](*vectors(), 100, BLOCK=128, num_warps=16)
 
 
 def test_misspelt_name_is_told():
