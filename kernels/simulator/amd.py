@@ -168,14 +168,6 @@ def _mbcnt(call: Call, match: re.Match[str]) -> list[str]:
     return [f"%r = call i32 @sim_mbcnt(i32 %a0, i32 %a1, i32 {high})", "ret i32 %r"]
 
 
-def _copy_to_shared(call: Call, _: re.Match[str]) -> list[str]:
-    """A copy of each active lane to its place behind the pointer, which is one for the wave."""
-    return [
-        "call void @sim_copy_of_lane(ptr %a0, ptr %a1, i32 %a2, i32 %a3, i32 %site)",
-        "ret void",
-    ]
-
-
 def _wait_for_marks(call: Call, _: re.Match[str]) -> list[str]:
     extended = f"%left = zext {call.arguments[0]} %a0 to i32"
     return [extended, "call void @sim_copy_wait(i32 %left, i32 %site)", "ret void"]
@@ -443,7 +435,10 @@ _PATTERNS: list[tuple[str, Body]] = [
     (r"s\.setprio|sched\.barrier|sched\.group\.barrier|iglp\.opt|s\.sleep|s\.nop", _nothing),
     (r"s\.waitcnt", _do("call void @sim_waitcnt(i32 %a0, i32 %site)")),
     (r"s\.wait\.\w+cnt", _nothing),
-    (r"global\.load\.async\.lds", _copy_to_shared),
+    (  # a copy of each active lane to its place behind the pointer, which is one for the wave
+        r"global\.load\.async\.lds",
+        _do("call void @sim_copy_of_lane(ptr %a0, ptr %a1, i32 %a2, i32 %a3, i32 %site)"),
+    ),
     (r"asyncmark", _do("call void @sim_copy_commit()")),
     (r"wait\.asyncmark", _wait_for_marks),
     (r"ds\.read\.tr(8|16)\.b64\.\w+", _read_transposed),

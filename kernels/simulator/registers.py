@@ -67,7 +67,7 @@ class Registers:
                     yield f"call void @sim_product_takes(i32 {when}, i32 {accumulates}, i32 {place})"
         elif instruction.opcode not in ("phi", "extractvalue", _WAIT):
             read = dict.fromkeys(self._when(name) for name in instruction.operands if name in self._given)
-            for when in read.keys() - self._told:
+            for when in [when for when in read if when not in self._told]:
                 self._told.add(when)
                 yield f"call void @sim_product_read(i32 {when}, i32 {site(instruction.opcode)})"
 

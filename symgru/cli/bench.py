@@ -11,6 +11,7 @@ import click
 
 from symgru.cli.extras import require
 from symgru.cli.output import refuse_existing, say, write
+from symgru.cli.sizes import steps_batch_units
 
 if TYPE_CHECKING:
     from symgru.benchmark.run import Report
@@ -120,20 +121,17 @@ def simulated(
     require("bench simulator", "simulator", wanted)
     for file in filter(None, (json_file, plot_file)):
         refuse_existing(file, force)
-    words = shape.split(",")
-    if len(words) != 3 or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
-        raise click.BadParameter(f"expected T,B,H such as 32,64,64, got {shape!r}", param_hint="--shape")
+    sizes = steps_batch_units(shape, "--shape", "32,64,64")
     from dataclasses import replace
 
     from symgru.benchmark import simulator as benchmark
     from symgru.benchmark.timing import NORMAL, QUICK
 
     effort = QUICK if quick else NORMAL
-    T, B, H = map(int, words)
     try:
         report = benchmark.measure(
             target,
-            benchmark.Size(T, B, H),
+            benchmark.Size(*sizes),
             effort if seconds is None else replace(effort, seconds=seconds),
             (2, 4) if quick else benchmark.STEPS,
             (16, 32) if quick else benchmark.BATCHES,

@@ -12,6 +12,7 @@ import click
 
 from symgru.cli.extras import require
 from symgru.cli.output import refuse_existing, say, write
+from symgru.cli.sizes import steps_batch_units
 from symgru.kernels.names import POLARITIES, PRECISIONS, RESETS
 
 #: Of `symgru.kernels.simulator.TARGETS`, which a test compares; importing that would load torch.
@@ -62,7 +63,14 @@ def report(
 
     cell = f"{polarity}_{reset}{'_lengths' if lengths else ''}"
     options = ["--targets", *(targets or ("sm_80", "sm_90", "gfx942", "gfx1201")), "--cell", cell]
-    options += ["--dtype", dtype, "--precision", precision, "--sizes", *map(str, _sizes(sizes))]
+    options += [
+        "--dtype",
+        dtype,
+        "--precision",
+        precision,
+        "--sizes",
+        *map(str, steps_batch_units(sizes, "--sizes", "8,16,32")),
+    ]
     options += (["--passes", *passes] if passes else []) + (["--json"] if as_json else [])
     done = subprocess.run(
         [sys.executable, "-m", "symgru.testing.ladder.figures", *options],
@@ -135,13 +143,6 @@ def _rungs(asked: tuple[str, ...], known: tuple[str, ...], accept: str | None) -
     if set(asked) - {"d"}:
         raise click.BadParameter("goes with rung d alone", param_hint="--accept")
     return ("d",)
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    words = [word.strip() for word in text.split(",")]
-    if len(words) != 3 or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
-        raise click.BadParameter(f"expected T,B,H such as 8,16,32, but it is {text!r}", param_hint="--sizes")
-    return tuple(map(int, words))
 
 
 def _require(name: str) -> None:

@@ -213,7 +213,7 @@ void memory_check_agent(Thread* thread, uint32_t agent, const void* p, uint32_t 
 }
 
 void sim_access_of_lane(uint32_t lane, const void* p, uint32_t bytes, uint32_t kind, uint32_t site) {
-  if (values_watched()) values_settle();
+  values_settle();
   count(bytes, kind);
   Thread* thread = &sim_current->warp->threads[lane];
   const int pending = kind & SIM_PENDING && sim_checks(SIM_CHECK_RACES);

@@ -150,7 +150,7 @@ void orders_after(Thread* thread, const Barrier* barrier) { add(&thread->met, ba
 
 void orders_warp(Warp* warp, uint64_t lanes) {
   if (!warp->threads[0].known) return;
-  uint32_t clocks[SIM_MOST_THREADS + SIM_AGENTS] = {0};
+  Clocks clocks = {0};
   Knowledge* joined = NULL;
   for (uint64_t left = lanes; left; left &= left - 1) {
     Thread* thread = &warp->threads[__builtin_ctzll(left)];
@@ -174,7 +174,7 @@ void sim_proxy_fence(uint32_t site) {
 }
 
 void orders_wave(Warp* warp, uint64_t lanes) {
-  uint32_t clocks[SIM_MOST_THREADS] = {0};
+  Clocks clocks = {0};
   Knowledge* joined = NULL;
   for (uint64_t left = lanes; left; left &= left - 1) {
     const Thread* thread = &warp->threads[__builtin_ctzll(left)];

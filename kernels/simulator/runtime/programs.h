@@ -7,9 +7,10 @@
 #include "products.h"
 #include "sim.h"
 
-// Agents are what runs beside the threads of a program, and has clocks as they have: the products of tcgen05, and
-// what tells each mbarrier of its end.
-enum { SIM_BARRIERS = 16, SIM_MOST_LANES = 64, SIM_MOST_THREADS = 1024, SIM_LOOPS = 16, SIM_AGENTS = 16 };
+// Agents are what runs beside the threads of a program, and has clocks as they have: tcgen05's products are one.
+enum { SIM_BARRIERS = 16, SIM_MOST_LANES = 64, SIM_MOST_THREADS = 1024, SIM_LOOPS = 16, SIM_AGENTS = 1 };
+
+typedef uint32_t Clocks[SIM_MOST_THREADS + SIM_AGENTS];  // of the threads of a program, then of its agents: clocks.h
 
 struct Knowledge;
 struct Mbarriers;

@@ -97,8 +97,8 @@ SIM_API void sim_wave_barrier(uint32_t site);   // AMD's wave.barrier: orders th
 // A further turn of a loop begins, if it is taken. Loops are counted from 0, outer ones first; the sites from first to
 // last are in it.
 SIM_API void sim_turn(uint32_t depth, uint32_t first, uint32_t last, uint32_t taken);
-// Memory of the warp for the operation of all lanes to come, in which its lanes may put what it takes, and from which they may take
-// what it gives.
+// Memory of the warp for the operation of all lanes to come: in it they may put what it takes, and from it take what it
+// gives.
 #define SIM_ROOM 4096
 SIM_API void* sim_room(void);
 // Within an operation: the access counts as one of this lane (bounds, races, ...). What is stored is stored before the

@@ -80,7 +80,7 @@ static void run(Warp* warp, const Meeting* meeting, uint64_t lanes) {
 static inline void come(Thread* me, SimWarpOperation operation, const char* name, void* mine, uint64_t members,
                         uint32_t place, uint32_t site) {
   Warp* warp = me->warp;
-  if (values_watched()) values_settle();
+  values_settle();
   me->meeting.operation = operation;
   me->meeting.name = name;
   me->meeting.members = members;

@@ -101,3 +101,14 @@ def test_the_report_says_what_is_missing(name, words):
     with pytest.raises(simulator.DataRace, match=words) as raised:
         PLANTED[name].run("sm_90", right=False, schedule="fifo")
     assert "kernels.py:" in raised.value.parties[0].place
+
+
+def test_calls_are_in_the_order_of_the_operands():
+    """The same text every time: the machine code is found by it, and a failure is seen again."""
+    product = 'call { i32 } asm sideeffect "wgmma.mma_async", "=r,0,l"(i32 0, i64 %d)'
+    places = [f"%p{i}" for i in range(8)]
+    lines = [f"  {place} = {product}" for place in places]
+    lines += [f"  {place}x = extractvalue {{ i32 }} {place}, 0" for place in places]
+    reader = f"  call void @use({', '.join(f'i32 {place}x' for place in places)})"
+    told = list(Registers([*lines, reader]).before(reader, lambda words: "1"))
+    assert told == [f"call void @sim_product_read(i32 %written.p{i}, i32 1)" for i in range(8)]
