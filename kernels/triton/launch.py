@@ -1,7 +1,7 @@
 """How the resident loops are launched, and what they cannot serve: one small table, no tuning at run time.
 
 A resident program holds the three recurrent matrices for all steps. How far that goes is read off compiled
-kernels (`matrix.py`): the largest padded hidden size without register spills, for each
+kernels (`matrix.py`): the largest padded hidden size within the budget of spilled registers, for each
 family of devices, and the shared memory that NVIDIA kernels ask for. Nothing here was timed on a GPU.
 
 Settings, the same for every B and T:

@@ -45,7 +45,7 @@ SIM_API int32_t sim_print(const char* format, const void* arguments) {
     if (flags >= LONGEST || !format[flags]) sim_trap("a format that cannot be printed", SIM_NOBODY);
     memcpy(conversion, format, flags + 1);
     if (!strchr("diouxXcpsaAeEfFgG", format[flags])) sim_trap("a format that cannot be printed", SIM_NOBODY);
-    convert(conversion, format[flags], strchr(conversion, 'l') != NULL, &left);
+    convert(conversion, format[flags], strpbrk(conversion, "lzjt") != NULL, &left);
     format += flags + 1;
     converted++;
   }

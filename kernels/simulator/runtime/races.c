@@ -104,8 +104,9 @@ __attribute__((noinline)) static void conflict(const RaceAccess* access, const M
     sim_add(SIM_COUNT_warp_conflicts, 1);
     return;
   }
-  const int plain = !(earlier->narrow | earlier->wide | earlier->asynchronous | later->narrow | later->wide |
-                      later->asynchronous);
+  // Tensor memory has no address where the values could be watched.
+  const int plain = !(access->kind & SIM_TENSOR) && !(earlier->narrow | earlier->wide | earlier->asynchronous |
+                                                      later->narrow | later->wide | later->asynchronous);
   if (plain && earlier->store && later->store) values_watch_race(access, *earlier);
   else races_report(access, earlier, later->store);
 }

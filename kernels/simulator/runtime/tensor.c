@@ -69,7 +69,7 @@ static void release(void** slots, int lanes, void* shared) {
   const Allocation* given = slots[0];
   Tensor* tensor = sim_current->program->tensor;
   const uint32_t mask = mask_of(given->columns, given->site), at = (given->address & 0xffff) / UNIT;
-  if (!tensor || (tensor->units >> at & mask) != mask)
+  if (!tensor || at >= COLUMNS / UNIT || (tensor->units >> at & mask) != mask)
     refuse(SIM_TRAPPED, "tensor memory is given back that was not allocated", given->site);
   tensor->units &= ~(mask << at);
 }
@@ -181,6 +181,7 @@ void sim_tensor_product(uint32_t d, uint64_t a, uint32_t a_in_tensor, uint64_t b
   static double left[ROWS * DEEPEST], right[DEEPEST * WIDEST], sum[ROWS * WIDEST];
   const Shape shape = shape_of(kind, descriptor);
   const int k = 32 / element_bytes(shape.type_a), m = (int)shape.m, n = (int)shape.n;
+  if (n < 8 || n > WIDEST) sim_unknown("tcgen05.mma of an unknown shape");
   sim_add(SIM_COUNT_tcgen05, 1);
   if (a_in_tensor) read_rows(left, &shape, (uint32_t)a, k, site);
   else read_a(left, &shape, a, k, site);

@@ -20,7 +20,7 @@ def run(case, target, schedule="random", seed=1, **options):
 
 
 #: What the tests of these instructions need: the compiler uses them.
-uses_them = pytest.mark.skipif(triton.__version__ < "3.9", reason="Triton 3.7 makes other instructions here")
+uses_them = pytest.mark.skipif(triton.__version__ < "3.9", reason="older ones make other instructions here")
 CDNA4 = [
     (torch.float16, (64, 64, 32), 2, ("load.async.lds", "ds.read.tr16")),
     (torch.bfloat16, (128, 128, 64), 3, ("load.async.lds", "ds.read.tr16")),
